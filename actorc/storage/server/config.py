@@ -195,6 +195,8 @@ class Group:
     """Directory of the numbers of all processes; None: each has its own."""
     socket: int | None = None
     """Inherited descriptor of the Unix socket that they listen on together; None: there is none."""
+    was_closed: bool = False
+    """Whether the server had access keys before this process of it began."""
 
 
 def _check_one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -12,8 +12,8 @@ from actorc.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_server.socket_files import reached_by
 
+from .auth.access_keys import OwnKey
 from .auth.authentication import Authenticator
-from .auth.key_file import OwnKey
 from .auth.keyring import Keyring
 from .auth.presigning import PresignedUrls
 from .config import Group, ServerOptions
@@ -84,7 +84,13 @@ class StorageServer:
         self._options = options
         self._group = group
         self._descriptors = DescriptorWatch()
-        self._keyring = Keyring(options.keys_file, required=options.keys is not None, own=own)
+        self._keyring = Keyring(
+            options.keys_file,
+            required=options.keys is not None,
+            own=own,
+            was_closed=group is not None and group.was_closed,
+            clock=clock,
+        )
         credentials = server_credentials(options)
         self._engine = engine or _engine(options, group)
         self.address = ""
@@ -154,6 +160,10 @@ class StorageServer:
         """Whether every caller may do everything."""
         return self._keyring.is_open
 
+    def notice_keys(self) -> None:
+        """Look for changes of the access keys; without it, a server that is idle learns of them at its next call."""
+        self._keyring.find("")
+
     @property
     def urls_until(self) -> float:
         """When the last URL that the server made expires, in seconds since 1970-01-01 UTC; 0 if there is none."""
@@ -206,6 +216,7 @@ class StorageServer:
             store=self._store,
             urls=self._urls,
             keyring=self._keyring,
+            confirm=self._authenticator.confirm,
             access_log=self._access_log,
             is_ready=self._health.is_ready,
             in_flight=self._in_flight,

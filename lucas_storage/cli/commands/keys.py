@@ -15,7 +15,7 @@ from lucas_storage.cli.printing import print_record, printable
 from lucas_storage.local_service.service import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from actorc.storage.server.auth.key_file import AccessKey
+    from actorc.storage.server.auth.access_keys import AccessKey
 
 _PATIENCE: Final = 3.0
 """Seconds; a server looks for keys twice a second."""

@@ -18,7 +18,7 @@ from lucas_storage.ui.pages.page import Page
 from .request import Request
 
 if TYPE_CHECKING:
-    from actorc.storage.server.auth.key_file import AccessKey
+    from actorc.storage.server.auth.access_keys import AccessKey
 
 
 def names(request: Request) -> Page:

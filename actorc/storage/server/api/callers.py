@@ -127,7 +127,12 @@ def _unproved() -> Iterator[None]:
     try:
         yield
     except UnauthenticatedError as error:
-        raise Refusal(401, error.code, error.message, _CHALLENGE) from None
+        raise unproved(error) from None
+
+
+def unproved(error: UnauthenticatedError) -> Refusal:
+    """Return the refusal of a request that proves no caller, or not any more."""
+    return Refusal(401, error.code, error.message, _CHALLENGE)
 
 
 def _only(headers: Headers, name: str) -> str | None:

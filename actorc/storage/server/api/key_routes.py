@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
-from actorc.storage.errors import PermissionError, StorageError
+from actorc.storage.errors import PermissionError, StorageError, UnauthenticatedError
 from actorc.storage.server.auth.access import Statement
-from actorc.storage.server.auth.key_file import AccessKey, add_key, disable_key, read_keys
+from actorc.storage.server.auth.access_keys import AccessKey
+from actorc.storage.server.auth.authentication import ENDED
+from actorc.storage.server.auth.key_file import (
+    LONGEST_GRACE,
+    Check,
+    add_key,
+    disable_key,
+    enable_key,
+    read_keys,
+    remove_key,
+    rotate_key,
+)
 from actorc.storage.server.auth.keyring import Keyring
 
+from .callers import unproved
 from .routes import NoParameters, Parameters, Request, Route, bad_request
 
+log = logging.getLogger("actorc.storage.server.keys")
+
+_GRACE: Final = 3600
+"""Seconds for which former secrets are valid, if a request does not say so."""
 _MAX_STATEMENTS: Final = 100
 _ON_OBJECTS: Final = "(read|list|write|delete|presign)"
 _ON_ALL: Final = "(read|list|write|delete|presign|admin)"
@@ -36,6 +53,9 @@ class Key:
     disabled: bool
     comment: str
     created_at: datetime
+    changed_at: datetime | None
+    former_until: datetime | None
+    """When the last of its former secrets ends; None if it has none."""
     statements: tuple[str, ...]
 
 
@@ -48,7 +68,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key that was made, and its secret, which is shown this once and kept nowhere."""
+    """A key and its new secret, which is shown this once and kept nowhere."""
 
     key: Key
     secret_key: str
@@ -74,8 +94,17 @@ class OfKey(Parameters):
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="Id of the access key.")]
 
 
+class Rotation(Parameters):
+    """The body of a request for another secret."""
+
+    grace: Annotated[
+        int, msgspec.Meta(ge=0, le=LONGEST_GRACE, description="Seconds for which former secrets are valid, at most.")
+    ] = _GRACE
+
+
 def key_routes(keyring: Keyring) -> list[Route]:
     """Return the routes about the keys of a keyring's file."""
+    keys = _Keys(keyring)
     return [
         Route(
             path="/keys",
@@ -83,7 +112,7 @@ def key_routes(keyring: Keyring) -> list[Route]:
             tag="keys",
             summary="List the access keys; for a key that allows everything.",
             answer=Keys,
-            handle=partial(_keys, keyring),
+            handle=keys.listed,
         ),
         Route(
             path="/keys",
@@ -91,64 +120,117 @@ def key_routes(keyring: Keyring) -> list[Route]:
             tag="keys",
             summary="Make an access key; for a key that allows everything. Its secret is shown this once.",
             answer=NewKey,
-            handle=partial(_add, keyring),
+            handle=keys.add,
             method="POST",
             body=KeyToAdd,
             status=201,
         ),
         Route(
-            path="/keys/{key}/disable",
-            name="disable_key",
+            path="/keys/{key}/rotate",
+            name="rotate_key",
             tag="keys",
-            summary="Refuse all requests with an access key from now on; for another key that allows everything.",
-            answer=Key,
-            handle=partial(_disable, keyring),
+            summary="Give an access key another secret, shown this once; former ones are valid for the grace.",
+            answer=NewKey,
+            handle=keys.rotate,
             parameters=OfKey,
             method="POST",
-            body=NoParameters,
+            body=Rotation,
         ),
+        _change("disable", "Refuse all requests with an access key from now on; for another key.", keys.disable),
+        _change("enable", "Accept requests with a disabled access key again.", keys.enable),
+        _change("remove", "Remove a disabled access key for good.", keys.remove),
     ]
 
 
-def _keys(keyring: Keyring, request: Request, _parameters: NoParameters) -> Keys:
-    with _file(keyring, request) as path:
-        return Keys(keys=tuple(map(_told, read_keys(path).values() if path.exists() else ())))
+def _change(action: str, summary: str, handle: Callable[[Request, OfKey], Key]) -> Route:
+    """Return the route of a change that takes no body."""
+    return Route(
+        path=f"/keys/{{key}}/{action}",
+        name=f"{action}_key",
+        tag="keys",
+        summary=summary,
+        answer=Key,
+        handle=handle,
+        parameters=OfKey,
+        method="POST",
+        body=NoParameters,
+    )
 
 
-def _add(keyring: Keyring, request: Request, _parameters: NoParameters) -> NewKey:
-    statements = [Statement.parse(text) for text in request.body.allow]
-    with _file(keyring, request) as path:
-        key, secret = add_key(path, statements, comment=request.body.comment)
-    return NewKey(key=_told(key), secret_key=secret)
+class _Keys:
+    """The file of keys, for callers who may do everything and have proved it. Any thread may call it."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def listed(self, request: Request, _parameters: NoParameters) -> Keys:
+        with self._file(request) as (path, _):
+            return Keys(keys=tuple(map(_told, read_keys(path).values() if path.exists() else ())))
+
+    def add(self, request: Request, _parameters: NoParameters) -> NewKey:
+        statements = [Statement.parse(text) for text in request.body.allow]
+        with self._file(request) as (path, check):
+            key, secret = add_key(path, statements, comment=request.body.comment, check=check)
+        _log(request, key, f"added, it allows {' '.join(map(ascii, map(str, statements)))}")
+        return NewKey(key=_told(key), secret_key=secret)
+
+    def rotate(self, request: Request, parameters: OfKey) -> NewKey:
+        with self._file(request) as (path, check):
+            key, secret = rotate_key(path, parameters.key, grace=request.body.grace, check=check)
+        _log(request, key, f"given another secret, former ones are valid for {request.body.grace} s at most")
+        return NewKey(key=_told(key), secret_key=secret)
+
+    def disable(self, request: Request, parameters: OfKey) -> Key:
+        if parameters.key == request.principal.access_key:
+            raise bad_request(
+                "the key that makes this request is not disabled by it; use another key that allows everything, or "
+                "'lucas-storage keys disable' where the server has its data"
+            )
+        return self._changed(request, parameters, disable_key, "disabled")
+
+    def enable(self, request: Request, parameters: OfKey) -> Key:
+        return self._changed(request, parameters, enable_key, "enabled")
+
+    def remove(self, request: Request, parameters: OfKey) -> Key:
+        return self._changed(request, parameters, remove_key, "removed")
+
+    def _changed(self, request: Request, parameters: OfKey, change: Callable[..., AccessKey], told: str) -> Key:
+        with self._file(request) as (path, check):
+            key = change(path, parameters.key, check=check)
+        _log(request, key, told)
+        return _told(key)
+
+    @contextmanager
+    def _file(self, request: Request) -> Iterator[tuple[Path, Check]]:
+        """Yield the file of keys, and the check that the caller may still change it.
+
+        Raises:
+            PermissionError: The caller may not, or the server has no keys, so that anybody could shut out its owner.
+            StorageError: The file cannot be read or written.
+        """
+        if self._keyring.is_open or self._keyring.path is None:
+            raise PermissionError(
+                "a server without access keys gets its first one from its owner; run 'lucas-storage keys add --data "
+                "DIR' where it has its data"
+            )
+        if not request.principal.may_everything:
+            raise PermissionError("access keys are for callers whose key allows everything; use one made with --admin")
+        try:
+            yield self._keyring.path, lambda: self._check(request)
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(f"the server cannot use its file of access keys ({error.strerror}); allow it") from error
+
+    def _check(self, request: Request) -> None:
+        # a caller whose key was disabled while it waited for its turn must not leave another key behind
+        if not self._keyring.still_holds(request.principal):
+            raise unproved(UnauthenticatedError(ENDED))
 
 
-def _disable(keyring: Keyring, request: Request, parameters: OfKey) -> Key:
-    if parameters.key == request.principal.access_key:
-        raise bad_request("the key that makes this request is not disabled by it; use another one")
-    with _file(keyring, request) as path:
-        return _told(disable_key(path, parameters.key))
-
-
-@contextmanager
-def _file(keyring: Keyring, request: Request) -> Iterator[Path]:
-    """Yield the file of keys, for a caller who may do everything and has proved it.
-
-    Raises:
-        PermissionError: The caller may not, or the server has no keys, so that anybody could shut out its owner.
-        StorageError: The file cannot be read or written.
-    """
-    if keyring.is_open or keyring.path is None:
-        raise PermissionError(
-            "a server without access keys gets its first one from its owner; run 'lucas-storage keys add' there"
-        )
-    if not request.principal.may_everything:
-        raise PermissionError("access keys are for callers whose key allows everything; use one made with --admin")
-    try:
-        yield keyring.path
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"the server cannot use its file of access keys ({error.strerror}); allow it") from error
+def _log(request: Request, key: AccessKey, what: str) -> None:
+    """Write the line about a change: who, and which key; never a secret, and nothing that a caller wrote."""
+    log.info("access key %s was %s, by %s", ascii(key.id), what, ascii(request.principal.access_key))
 
 
 def _told(key: AccessKey) -> Key:
@@ -157,5 +239,7 @@ def _told(key: AccessKey) -> Key:
         disabled=key.disabled,
         comment=key.comment,
         created_at=key.created_at,
+        changed_at=key.changed_at,
+        former_until=key.former_until(time.time()),
         statements=tuple(map(str, key.statements)),
     )

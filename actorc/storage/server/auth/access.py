@@ -66,6 +66,8 @@ class Principal:
     access_key: str = ""
     """Id of its access key; empty on a server without keys."""
     statements: tuple[Statement, ...] = ()
+    proved_with: bytes = field(default=b"", repr=False, compare=False)
+    """What is derived from the secret that proved it; empty if none did."""
     _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Prefixes that were asked for; they never change, since keys that are read again make other principals."""
 
@@ -98,7 +100,7 @@ class Principal:
     def narrowed(self, actions: frozenset[str]) -> Principal:
         """Return the caller with no more than these of its actions."""
         kept = (replace(each, actions=each.actions & actions) for each in self.statements)
-        return Principal(access_key=self.access_key, statements=tuple(each for each in kept if each.actions))
+        return replace(self, statements=tuple(each for each in kept if each.actions))
 
     def demand(self, action: str, bucket: str, key: str = "") -> None:
         """Raise if the action is not allowed; the error is the same whether or not the object exists.

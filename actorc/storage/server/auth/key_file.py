@@ -1,4 +1,4 @@
-"""The file of access keys, read by servers and changed by ``lucas-storage keys``.
+"""The file of access keys, read by servers and changed by ``lucas-storage keys`` and by the API.
 
 It contains keys derived from the secrets; a secret is shown once and stored nowhere. A derived key verifies signatures
 and can also make them, so only the owner may read the file.
@@ -8,56 +8,26 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from actorc.storage._wire.call_signing import derived_key
-from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
+from actorc.storage.errors import InvalidParameterError, NotFoundError, PreconditionFailedError, StorageError
 from actorc.storage.files import file_locks
 from actorc.storage.files.private_files import check_writers, replace_private
 
-from .access import EVERYTHING, Principal, Statement
+from .access import Statement
+from .access_keys import MOST_FORMER, AccessKey, FormerSecret, as_record, from_record, new_key, new_secret, present
 
+LONGEST_GRACE: Final = 30 * 24 * 3600
+"""Seconds for which a former secret is valid, at most."""
 _FORMAT: Final = 1
-_BASE32: Final = string.ascii_uppercase + "234567"
-_ID_CHARACTERS: Final = 18
-_SECRET_BYTES: Final = 30
 
-
-@dataclass(frozen=True, kw_only=True)
-class AccessKey:
-    """One access key, as servers know it."""
-
-    id: str
-    """``AK`` and 18 characters; not secret."""
-    key: bytes = field(repr=False)
-    """The result of `derived_key` for the secret."""
-    created_at: datetime
-    """Aware, UTC."""
-    disabled: bool = False
-    comment: str = ""
-    statements: tuple[Statement, ...] = ()
-
-    @cached_property
-    def principal(self) -> Principal:
-        """The caller that the key identifies; one object, which learns what is allowed where."""
-        return Principal(access_key=self.id, statements=self.statements)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKey:
-    """A key that is in no file, from `own_key`."""
-
-    key: AccessKey
-    closes: bool
-    """Whether a server with it refuses all other callers from the start; if not, keys in the file make it do so."""
+Check = Callable[[], None]
+"""Called while no other process can change the file, before it is changed; raises if the change is not allowed."""
 
 
 def read_keys(path: Path) -> dict[str, AccessKey]:
@@ -75,7 +45,7 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
                 f"{path} has format {content['format']!r}, which this version of lucas-storage does not know; update it"
             )
         keys = [from_record(record) for record in content["keys"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StorageError(f"the file of access keys {path} is damaged; restore it from a backup") from error
     except OSError as error:
         raise StorageError(f"the file of access keys {path} cannot be read ({error.strerror}); allow it") from error
@@ -83,42 +53,24 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
     return {key.id: key for key in keys}
 
 
-def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -> tuple[AccessKey, str]:
+def add_key(
+    path: Path, statements: Sequence[Statement], *, comment: str = "", check: Check | None = None
+) -> tuple[AccessKey, str]:
     """Add a key to the file, which is made if missing; return the key and its secret, which is stored nowhere.
+
+    It is on the disk when this returns, and so is every other change below; all servers of the file follow it.
 
     Raises:
         StorageError: The file is damaged.
         OSError: It cannot be written.
     """
-    key, secret = _new_key(statements, comment)
-    with _edited(path) as keys:
+    key, secret = new_key(statements, comment)
+    with _edited(path, check) as keys:
         keys[key.id] = key
     return key, secret
 
 
-def own_key(*, closes: bool) -> tuple[OwnKey, str]:
-    """Return a key that allows everything and is in no file, and its secret; the server gives it to its own user only.
-
-    Args:
-        closes: Whether all other callers are refused, even if there are no other keys.
-    """
-    key, secret = _new_key([EVERYTHING], "")
-    return OwnKey(key, closes=closes), secret
-
-
-def _new_key(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str]:
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
-    key = AccessKey(
-        id="AK" + "".join(secrets.choice(_BASE32) for _ in range(_ID_CHARACTERS)),
-        key=derived_key(secret),
-        created_at=datetime.now(UTC).replace(microsecond=0),
-        comment=comment,
-        statements=tuple(statements),
-    )
-    return key, secret
-
-
-def disable_key(path: Path, key_id: str) -> AccessKey:
+def disable_key(path: Path, key_id: str, *, check: Check | None = None) -> AccessKey:
     """Disable a key, so that calls signed with it are refused, and return it. A second time changes nothing.
 
     Raises:
@@ -126,51 +78,120 @@ def disable_key(path: Path, key_id: str) -> AccessKey:
         StorageError: The file is damaged.
         OSError: It cannot be written.
     """
-    with _edited(path) as keys:
-        if key_id not in keys:
-            raise NotFoundError(f"there is no access key {key_id!r} in {path}; 'lucas-storage keys list' shows them")
-        keys[key_id] = replace(keys[key_id], disabled=True)
+    return _set_disabled(path, key_id, check, disabled=True)
+
+
+def enable_key(path: Path, key_id: str, *, check: Check | None = None) -> AccessKey:
+    """Accept calls that are signed with a disabled key again, and return it. A second time changes nothing.
+
+    Raises:
+        NotFoundError: There is no such key.
+        StorageError: The file is damaged.
+        OSError: It cannot be written.
+    """
+    return _set_disabled(path, key_id, check, disabled=False)
+
+
+def rotate_key(path: Path, key_id: str, *, grace: float, check: Check | None = None) -> tuple[AccessKey, str]:
+    """Give a key another secret; return the key and the secret, which is stored nowhere.
+
+    All secrets that it had are valid for `grace` seconds more, and none of them for longer. Those of a disabled key end
+    at once, and it stays disabled.
+
+    Raises:
+        InvalidParameterError: `grace` is negative, or more than `LONGEST_GRACE`.
+        NotFoundError: There is no such key.
+        PreconditionFailedError: Too many former secrets are still valid.
+        StorageError: The file is damaged.
+        OSError: It cannot be written.
+    """
+    if not 0 <= grace <= LONGEST_GRACE:
+        raise InvalidParameterError(
+            f"a former secret is valid for 0 to {LONGEST_GRACE} seconds, 30 days, not {grace!r}; give another time"
+        )
+    derived, secret = new_secret()
+    with _edited(path, check) as keys:
+        known, now = _found(keys, key_id, path), present()
+        grace = 0 if known.disabled else grace
+        former = _shortened(known, now, now + timedelta(seconds=grace))
+        if len(former) > MOST_FORMER:
+            until = min(each.until for each in former[1:])
+            raise PreconditionFailedError(
+                f"{MOST_FORMER} former secrets of the access key {key_id!r} are still valid, one of them until "
+                f"{until:%Y-%m-%d %H:%M:%S} UTC; wait until then, or end them all at once with --for 0s, a grace of 0"
+            )
+        keys[key_id] = replace(known, key=derived, former=former, changed_at=now)
+    return keys[key_id], secret
+
+
+def remove_key(path: Path, key_id: str, *, check: Check | None = None) -> AccessKey:
+    """Remove a disabled key for good, and return it as it was.
+
+    Raises:
+        NotFoundError: There is no such key.
+        PreconditionFailedError: It is enabled.
+        StorageError: The file is damaged.
+        OSError: It cannot be written.
+    """
+    with _edited(path, check) as keys:
+        known = _found(keys, key_id, path)
+        if not known.disabled:
+            raise PreconditionFailedError(f"the access key {key_id!r} is enabled; disable it before it is removed")
+        return keys.pop(key_id)
+
+
+def _set_disabled(path: Path, key_id: str, check: Check | None, *, disabled: bool) -> AccessKey:
+    with _edited(path, check) as keys:
+        known = _found(keys, key_id, path)
+        if known.disabled != disabled:
+            keys[key_id] = replace(known, disabled=disabled, changed_at=present())
         return keys[key_id]
 
 
+def _found(keys: dict[str, AccessKey], key_id: str, path: Path) -> AccessKey:
+    if key_id not in keys:
+        raise NotFoundError(f"there is no access key {key_id!r} in {path}; 'lucas-storage keys list' shows them")
+    return keys[key_id]
+
+
+def _shortened(known: AccessKey, now: datetime, until: datetime) -> tuple[FormerSecret, ...]:
+    """Return the secrets of a key as former ones, none of them valid after `until`, without those that have ended."""
+    former = (FormerSecret(key=known.key, until=until), *known.former)
+    return tuple(replace(each, until=min(each.until, until)) for each in former if min(each.until, until) > now)
+
+
 @contextmanager
-def _edited(path: Path) -> Iterator[dict[str, AccessKey]]:
-    """Yield the keys for changes by one process at a time; write the file when the block ends without an error."""
+def _edited(path: Path, check: Check | None) -> Iterator[dict[str, AccessKey]]:
+    """Yield the keys for changes by one process at a time; write what has changed when the block ends without an error.
+
+    Raises:
+        StorageError: Of `check`, or the file is damaged.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # a file of its own: the key file is replaced, and a lock on it would be one on a file that is gone
     with file_locks.locked(path.with_name(f".{path.name}.lock")):
-        keys = read_keys(path) if path.exists() else {}
+        if check is not None:
+            check()
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        keys = read_keys(path) if before else {}
+        found = dict(keys)
         yield keys
-        content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
-        # durable: a power cut must not bring back a file in which a disabled key is enabled
-        replace_private(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=True)
+        if keys != found:
+            _write(path, keys)
+            _date_later(path, before)
 
 
-def as_record(key: AccessKey) -> dict[str, Any]:
-    """Return a key in a form for JSON; it contains the derived key, so it is a secret."""
-    return {
-        "id": key.id,
-        "key": key.key.hex(),
-        "created_at": key.created_at.isoformat(),
-        "disabled": key.disabled,
-        "comment": key.comment,
-        "allow": [str(statement) for statement in key.statements],
-    }
+def _write(path: Path, keys: dict[str, AccessKey]) -> None:
+    content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
+    # durable: a power cut must not bring back a file in which a disabled key is enabled
+    replace_private(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=True)
 
 
-def from_record(record: Mapping[str, Any]) -> AccessKey:
-    """Return the key that `as_record` returned.
+def _date_later(path: Path, before: int) -> None:
+    """Make the file younger than the one that it replaced.
 
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError: The record is no key.
+    A clock ticks every few milliseconds only. Of three changes in one tick the last may get inode, time and size of the
+    first, and a server that had read that one would not notice it.
     """
-    if not isinstance(record["disabled"], bool):
-        raise InvalidParameterError("'disabled' is true or false")
-    return AccessKey(
-        id=str(record["id"]),
-        key=bytes.fromhex(record["key"]),
-        created_at=datetime.fromisoformat(record["created_at"]),
-        disabled=record["disabled"],
-        comment=str(record.get("comment", "")),
-        statements=tuple(Statement.parse(text) for text in record["allow"]),
-    )
+    if path.stat().st_mtime_ns <= before:
+        os.utime(path, ns=(before + 1, before + 1))

@@ -5,14 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from actorc.storage.errors import InvalidParameterError, StorageError
 
-from .key_file import AccessKey, OwnKey, read_keys
+from .access import ANYBODY, Principal
+from .access_keys import AccessKey, OwnKey
+from .key_file import read_keys
 
 log = logging.getLogger(__name__)
+
+_MOST_TOLD: Final = 10
+"""Keys whose change is told in one line of the log."""
 
 
 class Keyring:
@@ -25,21 +32,32 @@ class Keyring:
         path: The file; None for a server that never has keys.
         required: Whether the file must exist.
         own: A key that is not in the file.
+        was_closed: Whether the server had keys before this process of it began, so that a missing file lets nobody in.
+        clock: Seconds since 1970-01-01 UTC.
 
     Raises:
         InvalidParameterError: The file is required and missing.
         StorageError: It cannot be read, or is damaged.
     """
 
-    def __init__(self, path: Path | None, *, required: bool = False, own: OwnKey | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        required: bool = False,
+        own: OwnKey | None = None,
+        was_closed: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
+        self._clock = clock
         # as text, since it is looked at for every call
         self._file = os.fspath(path) if path else ""
         self._own = own.key if own else None
         self._is_private = own is not None and own.closes
         self._lock = threading.Lock()  # guards reloading: threads that notice a change at once must read the file once
         self._stamp = _stamp(self._file) if path else None
-        self._keys: Mapping[str, AccessKey] | None = None
+        self._keys: Mapping[str, AccessKey] | None = {} if was_closed else None
         if path and self._stamp:
             self._keys = read_keys(path)
             _warn_if_readable(path)
@@ -61,6 +79,16 @@ class Keyring:
     def find(self, access_key: str) -> AccessKey | None:
         """Return the enabled key with this id, or None."""
         return self._find_own(access_key) or _enabled(self._current(), access_key)
+
+    def still_holds(self, principal: Principal) -> bool:
+        """Return whether what once proved a caller would prove it now: its key is enabled, and the secret valid.
+
+        Looks at the file, as `find` does: some microseconds.
+        """
+        if principal is ANYBODY:
+            return self.is_open
+        known = self.find(principal.access_key)
+        return known is not None and known.has_valid(principal.proved_with, self._clock())
 
     def last_read(self, access_key: str) -> AccessKey | None:
         """Return the key with this id as the file was last read; makes no system call, and may be outdated."""
@@ -101,13 +129,31 @@ class Keyring:
             log.error("the access keys are left as they were, %s", error)  # noqa: TRY400 - the message says it all
             # a mistake in an edited file must not lock out everyone who had access before
             return self._keys or {}
-        log.info("read %d access keys from %s", len(keys), path)
+        told = list(_changes(self._keys or {}, keys))
+        more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
+        log.info(
+            "read %d access keys from %s: %s", len(keys), path, ", ".join((*told[:_MOST_TOLD], *more)) or "no change"
+        )
         return keys
 
 
 def _enabled(keys: Mapping[str, AccessKey] | None, access_key: str) -> AccessKey | None:
     found = (keys or {}).get(access_key)
     return None if found is None or found.disabled else found
+
+
+def _changes(before: Mapping[str, AccessKey], after: Mapping[str, AccessKey]) -> Iterator[str]:
+    """Yield what happened to each key, for the log: an edited file has any text as the id of a key."""
+    for each in {**before, **after}:
+        old, new = before.get(each), after.get(each)
+        if old is None or new is None:
+            yield f"{each!a} {'removed' if new is None else 'added'}"
+        elif old.disabled != new.disabled:
+            yield f"{each!a} {'disabled' if new.disabled else 'enabled'}"
+        elif old.key != new.key:
+            yield f"{each!a} rotated"
+        elif old != new:
+            yield f"{each!a} changed"
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

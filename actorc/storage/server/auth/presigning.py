@@ -14,14 +14,15 @@ from actorc.storage.errors import InvalidParameterError, PermissionError, Unauth
 
 from .access import ANYBODY, Principal
 from .keyring import Keyring
+from .signature_check import SignatureCheck
 
 _ACTIONS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}
 _OPEN_KEY_ID: Final = "anybody"
 """Id of the key in URLs of a server without keys; they are valid until it ends or gets keys."""
 
 WRONG: Final = (
-    "the URL is not valid: it was changed, or is not all there, or its access key is unknown or disabled; "
-    "ask for a new one"
+    "the URL is not valid: it was changed, or is not all there, or its access key is unknown or disabled, or its "
+    "secret was replaced; ask for a new one"
 )
 
 
@@ -51,7 +52,7 @@ class PresignedUrls:
         self._keyring = keyring
         self._clock = clock
         self._open_key = open_key or secrets.token_bytes(32)
-        self._decoy_key = secrets.token_bytes(32)
+        self._signatures = SignatureCheck(clock)
 
     def issue(
         self,
@@ -81,13 +82,15 @@ class PresignedUrls:
                 "this server makes no URLs; start it with --http, and with --public-http-url if it listens on every "
                 "address, or use the methods of the client instead"
             )
-        found = self._find(principal.access_key or _OPEN_KEY_ID)
-        if found is None:
-            raise UnauthenticatedError("the access key was disabled meanwhile; use another one", bucket, key)
+        signing_key = self._issuing_key(principal)
+        if signing_key is None:
+            raise UnauthenticatedError(
+                "the access key was disabled meanwhile, or its secret replaced; use another one", bucket, key
+            )
         # before the URL is known to anybody: a server that ends with its users waits for it
         with self._changes:  # else of two URLs the earlier one could be written last
             self.issued_until = max(self.issued_until, float(grant.expires_at))
-        return sign_url(self.endpoint, found[0], principal.access_key or _OPEN_KEY_ID, grant)
+        return sign_url(self.endpoint, signing_key, principal.access_key or _OPEN_KEY_ID, grant)
 
     def _open_if_needed(self) -> None:
         if self.open_endpoint is None:
@@ -112,9 +115,8 @@ class PresignedUrls:
             UnauthenticatedError: The URL is not valid, or not any more.
             PermissionError: It is for another method, or the owner of its key may not do this any more.
         """
-        found = self._find(url.access_key)
-        signed = is_signed_with(found[0] if found else self._decoy_key, url)
-        if found is None or not signed:
+        principal = self._holder(url)
+        if principal is None:
             raise UnauthenticatedError(WRONG)
         left = url.grant.expires_at - self._clock()
         if left <= 0:
@@ -123,14 +125,24 @@ class PresignedUrls:
             raise UnauthenticatedError("the URL is made for more than seven days; ask for another one")
         if not url.grant.allows(method):
             raise PermissionError(f"the URL is for {url.grant.method}; ask for one that is for {method}")
-        _check_allowed(found[1], url.grant)
-        return found[1]
+        _check_allowed(principal, url.grant)
+        return principal
 
-    def _find(self, access_key: str) -> tuple[bytes, Principal] | None:
+    def _issuing_key(self, principal: Principal) -> bytes | None:
+        """Return what a URL for a caller is signed with: the secret that proved it, so that both end together."""
         if self._keyring.is_open:
-            return (self._open_key, ANYBODY) if access_key == _OPEN_KEY_ID else None
-        known = self._keyring.find(access_key)
-        return (known.key, known.principal) if known else None
+            return None if principal.access_key else self._open_key
+        return principal.proved_with if self._keyring.still_holds(principal) else None
+
+    def _holder(self, url: PresignedUrl) -> Principal | None:
+        """Return the caller whose secret signed a URL; None if no valid secret did."""
+        if self._keyring.is_open:
+            # compared whether or not the id is right, so that both take the same time
+            signed = is_signed_with(self._open_key, url)
+            return ANYBODY if signed and url.access_key == _OPEN_KEY_ID else None
+        known = self._keyring.find(url.access_key)
+        signer = self._signatures.signer(known, lambda key: is_signed_with(key, url))
+        return None if known is None or signer is None else known.principal_of(signer)
 
 
 def _check_allowed(principal: Principal, grant: Grant) -> None:

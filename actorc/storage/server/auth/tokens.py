@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from typing import Final
@@ -13,10 +12,11 @@ from actorc.storage.errors import InvalidParameterError, UnauthenticatedError
 
 from .access import Principal
 from .keyring import Keyring
+from .signature_check import SignatureCheck
 
 _WRONG: Final = (
-    "the token is not valid: it was changed, or is not all there, or its access key is unknown or disabled; "
-    "make a new one with 'lucas-storage token'"
+    "the token is not valid: it was changed, or is not all there, or its access key is unknown or disabled, or its "
+    "secret was replaced; make a new one with 'lucas-storage token'"
 )
 _READING: Final = frozenset({"read", "list"})
 """Actions of a token for reading."""
@@ -33,8 +33,7 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
         self._keyring = keyring
         self._clock = clock
-        # verified in place of an unknown key, so that its refusal takes the same time
-        self._decoy_key = secrets.token_bytes(32)
+        self._signatures = SignatureCheck(clock)
 
     def admit(self, text: str) -> Principal:
         """Return the caller in whose name a request with a token is made, with no more permissions than its scope.
@@ -49,12 +48,13 @@ class Tokens:
         except InvalidParameterError:
             raise UnauthenticatedError(_WRONG) from None
         known = self._keyring.find(token.access_key)
-        signed = is_token_signed_with(known.key if known else self._decoy_key, token)
-        if known is None or not signed:
+        signer = self._signatures.signer(known, lambda key: is_token_signed_with(key, token))
+        if known is None or signer is None:
             raise UnauthenticatedError(_WRONG)
         left = token.expires_at - self._clock()
         if left <= 0:
             raise UnauthenticatedError("the token has expired; make a new one with 'lucas-storage token'")
         if left > MAX_TTL + WINDOW_MS / 1000:
             raise UnauthenticatedError("the token is made for more than a day; make another one")
-        return known.principal.narrowed(_READING) if token.scope == READING else known.principal
+        principal = known.principal_of(signer)
+        return principal.narrowed(_READING) if token.scope == READING else principal

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from actorc.addresses import Address
 from actorc.storage.rules import check_http_endpoint
+from actorc.storage.server.auth.access import Principal
 from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.config import ServerOptions
@@ -36,6 +37,8 @@ class HttpParts(NamedTuple):
     store: ObjectStore
     urls: PresignedUrls
     keyring: Keyring
+    confirm: Callable[[Principal], None]
+    """Raises if a caller would not be let in any more."""
     access_log: AccessLog
     is_ready: Callable[[], bool]
     in_flight: CallsInFlight
@@ -73,6 +76,7 @@ def open_http_server(
         parts.in_flight,
         is_misdirected=lambda name: parts.keyring.is_open and name.lower() not in names,
         is_foreign=lambda name: name.lower() not in names,
+        confirm=parts.confirm,
         threads=options.threads,
         idle_timeout=options.idle_timeout,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import HttpVersion11, web
 
 from actorc.storage.errors import DeadlineExceededError
 from actorc.storage.rules import MAX_CHUNK_SIZE
-from actorc.storage.server.auth.access import Principal
+from actorc.storage.server.auth.access import NOBODY, Principal
 
 from .errors import Refusal
 from .event_streams import Stream, stream_headers
@@ -27,6 +27,7 @@ class Exchange:
         request: The request.
         idle_timeout: Seconds to wait for the peer.
         common_headers: Headers of every response.
+        confirm: Raises if a caller would not be let in any more.
 
     Attributes:
         target: Path and query of the request, as received.
@@ -34,12 +35,18 @@ class Exchange:
         response: The response, once it has begun.
         size: Bytes of the body received or sent so far.
         stream: A stream that is the body, and what its first look found; set in place of `begin`.
-        principal: The caller, where only the body proves it.
+        principal: The caller, once it is known.
         bucket: Bucket that the request is about, for the access log, where it is not known before.
         key: Likewise, its key.
     """
 
-    def __init__(self, request: web.BaseRequest, idle_timeout: float, common_headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        idle_timeout: float,
+        common_headers: Mapping[str, str],
+        confirm: Callable[[Principal], None],
+    ) -> None:
         self.method = request.method
         self.target = request.raw_path
         self.headers: Mapping[str, str] = request.headers
@@ -53,6 +60,7 @@ class Exchange:
         self._transport = request.transport
         self._idle_timeout = idle_timeout
         self._common_headers = common_headers
+        self._confirm = confirm
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -71,11 +79,17 @@ class Exchange:
         """Yield the body in blocks of 1 MiB; a byte beyond `most` is yielded at once, so that the caller can refuse it.
 
         A broken connection is an error, not the end of the body.
+
+        Raises:
+            UnauthenticatedError: The caller would not be let in any more; nothing of the body must be kept.
         """
         self._await(self._send_continue())
         while block := self._await(self._block(min(MAX_CHUNK_SIZE, most + 1 - self.size))):
+            self.confirm_caller()
             self.size += len(block)
             yield block
+        # once more, before what came is made an object
+        self.confirm_caller()
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers; ``Content-Length`` says how many bytes follow."""
@@ -87,6 +101,15 @@ class Exchange:
         assert self.response is not None
         self._await(self.response.write(data))
         self.size += len(data)
+
+    def confirm_caller(self) -> None:
+        """Check that the caller, if there is one, would still be let in.
+
+        Raises:
+            UnauthenticatedError: It would not.
+        """
+        if self.principal is not None and self.principal is not NOBODY:
+            self._confirm(self.principal)
 
     async def begin_stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
         """Send the headers of a stream. On the event loop."""

@@ -73,6 +73,7 @@ class HttpHandler:
         is_misdirected: Returns whether a ``Host`` is no name of this server, as when a web page makes its own name
             resolve to this machine.
         is_foreign: Returns whether the authority in a request for a whole URL is another server's.
+        confirm: Raises if a caller would not be let in any more.
         threads: Requests that run at the same time; a further one is refused at once.
         idle_timeout: Seconds to wait for a peer.
     """
@@ -88,6 +89,7 @@ class HttpHandler:
         *,
         is_misdirected: Callable[[str], bool],
         is_foreign: Callable[[str], bool],
+        confirm: Callable[[Principal], None],
         threads: int,
         idle_timeout: float,
     ) -> None:
@@ -99,6 +101,7 @@ class HttpHandler:
         self._in_flight = in_flight
         self._is_misdirected = is_misdirected
         self._is_foreign = is_foreign
+        self._confirm = confirm
         self._idle_timeout = idle_timeout
         self._limit = threads
         self._slots = threading.BoundedSemaphore(threads)
@@ -188,7 +191,9 @@ class HttpHandler:
                 f"the server carries out {self._limit} requests already; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
-        record.exchange = exchange = Exchange(request, self._idle_timeout, common_headers(record.request_id))
+        headers = common_headers(record.request_id)
+        record.exchange = exchange = Exchange(request, self._idle_timeout, headers, self._confirm)
+        exchange.principal = admitted.principal
         # released when the thread ends and not when the request does: a cancelled request leaves its thread running
         work = self._threads.submit(self._work, admitted, exchange)
         work.add_done_callback(self._leave)

@@ -72,6 +72,7 @@ def _get(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
             exchange.begin(206 if part else 200, object_headers(info, part))
             while first is not None:
                 exchange.write(first.data)
+                exchange.confirm_caller()
                 first = next(chunks, None)
             return
 

@@ -13,7 +13,7 @@ from typing import Any
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_server.held_ports import can_be_shared
 from actorc.storage.local_server.shared_files import ENDPOINT_FILE, published
-from actorc.storage.server.auth.key_file import OwnKey, own_key
+from actorc.storage.server.auth.access_keys import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
@@ -73,7 +73,12 @@ def serve(
         if server.http_endpoint:
             log.info("serving presigned URLs at %s", server.http_endpoint)
         _warn_of_exposure(server, options)
-        shutdown.wait(publisher.publish_if_needed)
+
+        def look_at_keys() -> None:
+            server.notice_keys()
+            publisher.publish_if_needed()
+
+        shutdown.wait(look_at_keys)
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 

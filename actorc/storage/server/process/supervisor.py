@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError, StorageError, error_class
-from actorc.storage.server.auth.key_file import OwnKey, as_record
+from actorc.storage.server.auth.access_keys import OwnKey, as_record
 from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.engines import share_engine
@@ -77,11 +77,17 @@ class Supervisor:
         self._socket_file: SocketFile | None = None
         self._slots: list[_WorkerSlot] = []
         self._is_open = True
+        self._keyring: Keyring | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the server had no access keys when it started, and so allowed everything to every caller."""
         return self._is_open
+
+    def notice_keys(self) -> None:
+        """Look whether there are access keys by now: workers that are started later must know, if the file is gone."""
+        if self._keyring is not None:
+            self._keyring.find("")
 
     def start(self) -> str:
         """Return the address once every worker serves.
@@ -90,7 +96,9 @@ class Supervisor:
             InvalidParameterError: A port is taken or not allowed, or the engine lives in one process.
             StorageError: The engine cannot be opened.
         """
-        keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
+        self._keyring = keyring = Keyring(
+            self._options.keys_file, required=self._options.keys is not None, own=self._own
+        )
         self._is_open = keyring.is_open
         # clients of a killed server hold its port while they wait for this one
         listen = self._reserved(self._options.listen, among_clients=True)
@@ -102,11 +110,17 @@ class Supervisor:
         # bound once as well: whichever worker is free accepts, and one that replaces another does from its start
         shared = self._bound_socket(listen)
         order = _order(replace(self._options, listen=listen, http=http), lock, shared, self._own, metrics)
+
+        def started() -> _Worker:
+            # a worker that replaces another one must not be open because the file of keys is gone since
+            known = order | {"was_closed": not keyring.is_open}
+            return _Worker(json.dumps(known).encode() + b"\n", descriptors, metrics)
+
         descriptors = [lock] if shared is None else [lock, shared]
         self._slots = [
             _WorkerSlot(
                 number,
-                lambda: _Worker(order, descriptors, metrics),
+                started,
                 self._silence,
                 replaced=lambda: record_restart(Path(metrics)),
             )
@@ -323,8 +337,8 @@ class _WorkerSlot:
             log.info("worker %d serves again", self._number)
 
 
-def _order(options: ServerOptions, lock: int, shared: int | None, own: OwnKey | None, metrics: str) -> bytes:
+def _order(options: ServerOptions, lock: int, shared: int | None, own: OwnKey | None, metrics: str) -> dict[str, Any]:
     order: dict[str, Any] = {"options": to_plain(options), "lock": lock, "socket": shared, "level": log.root.level}
     order |= {"url_key": secrets.token_hex(32), "metrics": metrics}
     order["own"] = own and {"key": as_record(own.key), "closes": own.closes}
-    return json.dumps(order).encode() + b"\n"
+    return order

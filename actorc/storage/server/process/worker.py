@@ -14,12 +14,13 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
-from actorc.storage.server.auth.key_file import OwnKey, from_record
+from actorc.storage.server.auth.access_keys import OwnKey, from_record
 from actorc.storage.server.config import Group
 from actorc.storage.server.option_sources import from_plain
 from actorc.storage.server.server import StorageServer
@@ -60,6 +61,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
         # a supervisor of an earlier version, which started this worker, names neither
         metrics=Path(order["metrics"]) if "metrics" in order else None,
         socket=order.get("socket"),
+        was_closed=order.get("was_closed", False),
     )
     own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
@@ -72,7 +74,13 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
         _report(channel, {"reason": error.reason, "status": error.status, "message": error.message})
         return 2
     _report(channel, {"http_endpoint": server.http_endpoint})
-    threading.Thread(target=send_heartbeats, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
+    threading.Thread(
+        target=send_heartbeats,
+        args=(channel, server.calls),
+        kwargs={"look": server.notice_keys},
+        name="sign-of-life",
+        daemon=True,
+    ).start()
     shutdown.wait()
     server.stop(0 if orphaned.is_set() else None)
     return 0
@@ -91,13 +99,27 @@ def _watch_supervisor(channel: socket.socket, shutdown: ShutdownFlag, orphaned: 
     os._exit(1)
 
 
-def send_heartbeats(channel: socket.socket, calls: CallPool, interval: float = INTERVAL_SECONDS) -> None:
-    """Send a heartbeat every `interval` seconds, until the supervisor is gone or the calls are stuck."""
+def send_heartbeats(
+    channel: socket.socket,
+    calls: CallPool,
+    interval: float = INTERVAL_SECONDS,
+    *,
+    look: Callable[[], None] = lambda: None,
+) -> None:
+    """Send a heartbeat every `interval` seconds, until the supervisor is gone or the calls are stuck.
+
+    Args:
+        channel: Leads to the supervisor.
+        calls: The calls of this process.
+        interval: Seconds.
+        look: Called before each; must be quick and raise nothing.
+    """
     # never set; its `wait` is a sleep that ends with the daemon thread
     pause = threading.Event()
     # the supervisor has gone, and another thread ends this process
     with suppress(OSError):
         while not pause.wait(interval):
+            look()
             if (stuck := calls.stuck_seconds()) < STUCK_SECONDS:
                 channel.sendall(b"\n")
             elif stuck < STUCK_SECONDS + 2 * interval:

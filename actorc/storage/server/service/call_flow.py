@@ -109,7 +109,7 @@ class CallFlow:
             with self._in_flight:
                 request = self._request(call, proof, bodies, read)
                 with self._stream(call) as guard:
-                    yield from _watched_responses(behavior(request, call), guard)
+                    yield from _watched_responses(self._confirmed(behavior(request, call), call), guard)
 
         return answers
 
@@ -120,7 +120,7 @@ class CallFlow:
                 watched = _watched_frames(bodies, guard)
                 first = next(watched, None)
                 message = self.identify(call, proof, first or b"")
-                later = (read(frame, call.opened) for frame in watched)
+                later = (read(frame, call.opened) for frame in self._confirmed(watched, call))
                 frames = later if first is None else chain((read(message),), later)
                 yield from _watched_responses(behavior(frames, call), guard)
 
@@ -143,6 +143,16 @@ class CallFlow:
         message = call.opened(body)
         call.principal = self._authenticator.principal(proof, PREFIX + call.method, body)
         return message
+
+    def _confirmed(self, messages: Any, call: Call) -> Iterator[Any]:
+        """Yield the further messages of a stream for as long as its caller would be let in.
+
+        An upload whose key is disabled is refused with its next message, so its commit is refused, too.
+        """
+        with closing(messages):
+            for message in messages:
+                self._authenticator.confirm(call.principal)
+                yield message
 
     @contextmanager
     def _stream(self, call: Call) -> Iterator[Progress]:

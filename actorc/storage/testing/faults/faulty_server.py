@@ -12,7 +12,7 @@ from typing import Any, Final
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server import ServerOptions, StorageServer
-from actorc.storage.server.auth.key_file import own_key
+from actorc.storage.server.auth.access_keys import own_key
 from actorc.storage.server.engines.local import LocalEngine
 
 from . import stored_bytes

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
 
 from actorc.storage._auth import derived_key, sign_request
 from actorc.storage._wire.token_signing import EVERYTHING, READING, sign_token
+from actorc.storage.files import file_locks
+from actorc.storage.server.auth.key_file import disable_key, read_keys
 from actorc.storage.testing import local_server
 
 from .conftest import ROOT, Key
@@ -94,6 +98,159 @@ def test_a_key_does_not_disable_itself(keyed, get, post):
     assert post(server, f"/keys/{admin.id}/disable", {}, admin.token())[0] == 400
     assert post(server, "/keys/AKNOBODY/disable", {}, admin.token())[0] == 404
     assert get(server, "/caller", token=admin.token())[0] == 200
+
+
+def test_a_disabled_key_is_enabled_again(keyed, get, post):
+    server, admin = keyed
+    other = Key(admin.file, "read:*")
+    post(server, f"/keys/{other.id}/disable", {}, admin.token())
+    assert get(server, "/caller", token=other.token())[0] == 401
+
+    status, enabled = post(server, f"/keys/{other.id}/enable", {}, admin.token())
+    assert (status, enabled["disabled"]) == (200, False)
+    assert enabled["changed_at"] is not None
+    assert get(server, "/caller", token=other.token())[0] == 200
+
+
+def test_a_key_gets_another_secret_and_the_former_one_ends_when_it_was_told_to(keyed, get, post):
+    server, admin = keyed
+    other = Key(admin.file, "read:*")
+    status, rotated = post(server, f"/keys/{other.id}/rotate", {}, admin.token())
+    key, changed = rotated["key"], datetime.fromisoformat(rotated["key"]["changed_at"])
+    token = sign_token(derived_key(rotated["secret_key"]), other.id, EVERYTHING, int(time.time()) + 60)
+
+    assert (status, key["id"]) == (200, other.id)
+    assert datetime.fromisoformat(key["former_until"]) - changed == timedelta(hours=1)
+    assert [get(server, "/caller", token=each)[0] for each in (other.token(), token)] == [200, 200]
+    ended = post(server, f"/keys/{other.id}/rotate", {"grace": 0}, admin.token())[1]
+    assert ended["key"]["former_until"] is None
+    assert [get(server, "/caller", token=each)[0] for each in (other.token(), token)] == [401, 401]
+
+
+def test_an_owner_of_everything_gets_the_new_secret_of_its_own_key_though_the_old_one_ends(keyed, get, post):
+    server, admin = keyed
+    status, rotated = post(server, f"/keys/{admin.id}/rotate", {"grace": 0}, admin.token())
+    token = sign_token(derived_key(rotated["secret_key"]), admin.id, EVERYTHING, int(time.time()) + 60)
+
+    assert status == 200
+    assert [get(server, "/keys", token=each)[0] for each in (admin.token(), token)] == [401, 200]
+
+
+@pytest.mark.parametrize("grace", [-1, 30 * 24 * 3600 + 1, 1.5, "1h", None])
+def test_a_grace_that_is_no_time_is_refused(keyed, post, grace):
+    server, admin = keyed
+
+    assert post(server, f"/keys/{admin.id}/rotate", {"grace": grace}, admin.token())[0] == 400
+
+
+def test_too_many_secrets_at_once_are_refused_and_told_what_to_do(keyed, post):
+    server, admin = keyed
+    other = Key(admin.file, "read:*")
+    answers = [post(server, f"/keys/{other.id}/rotate", {}, admin.token()) for _ in range(3)]
+
+    assert [status for status, _ in answers] == [200, 200, 412]
+    assert "still valid" in answers[2][1]["message"]
+
+
+def test_a_key_is_removed_once_it_is_disabled(keyed, get, post):
+    server, admin = keyed
+    other = Key(admin.file, "read:*")
+    early = post(server, f"/keys/{other.id}/remove", {}, admin.token())
+    post(server, f"/keys/{other.id}/disable", {}, admin.token())
+
+    assert (early[0], post(server, f"/keys/{other.id}/remove", {}, admin.token())[0]) == (412, 200)
+    assert [each["id"] for each in get(server, "/keys", token=admin.token())[1]["keys"]] == [admin.id]
+    assert post(server, f"/keys/{other.id}/enable", {}, admin.token())[0] == 404
+
+
+@pytest.mark.parametrize("allowed", ["read,list,write,delete,presign:*", "admin:*"])
+@pytest.mark.parametrize("action", ["disable", "enable", "rotate", "remove"])
+def test_a_key_that_does_not_allow_everything_changes_no_key_not_even_itself(keyed, post, allowed, action):
+    server, admin = keyed
+    other = Key(admin.file, allowed)
+    before = admin.file.read_bytes()
+
+    assert post(server, f"/keys/{admin.id}/{action}", {}, other.token())[0] == 403
+    # its own key as well; that it may not disable itself is told to everybody
+    assert post(server, f"/keys/{other.id}/{action}", {}, other.token())[0] in {400, 403}
+    assert admin.file.read_bytes() == before
+
+
+def test_who_is_disabled_while_its_change_waits_leaves_no_key_behind(keyed, post, monkeypatch):
+    server, admin = keyed
+    other = Key(admin.file, EVERYTHING_ALLOWED)
+    token, locked = other.token(), file_locks.locked
+
+    def late(path):
+        # by now the change is admitted, and would wait for the lock on the file
+        monkeypatch.setattr(file_locks, "locked", locked)
+        disable_key(admin.file, other.id)
+        return locked(path)
+
+    monkeypatch.setattr(file_locks, "locked", late)
+    status, problem = post(server, "/keys", {"allow": ["read:*"]}, token)
+
+    assert status == 401
+    assert "disabled" in problem["message"]
+    assert len(read_keys(admin.file)) == 2
+
+
+def test_two_who_disable_each_other_leave_one_who_may_do_everything(keyed, post):
+    server, admin = keyed
+    other = Key(admin.file, EVERYTHING_ALLOWED)
+    pairs = [(admin.id, other.token()), (other.id, admin.token())]
+    with ThreadPoolExecutor(2) as threads:
+        statuses = list(threads.map(lambda pair: post(server, f"/keys/{pair[0]}/disable", {}, pair[1])[0], pairs))
+
+    assert sorted(statuses) == [200, 401]
+    assert sorted(each.may_everything for each in read_keys(admin.file).values()) == [False, True]
+
+
+def test_a_signature_that_was_used_is_no_longer_good_once_the_key_is_disabled(keyed, ask):
+    server, admin = keyed
+    other = Key(admin.file, EVERYTHING_ALLOWED)
+    signed = other.headers("GET", f"{ROOT}/caller?")
+    asked = [ask(f"{server.http_endpoint}{ROOT}/caller", **signed).status]
+    disable_key(admin.file, other.id)
+    asked += [ask(f"{server.http_endpoint}{ROOT}/caller", **signed).status]
+
+    assert asked == [200, 401]
+
+
+@pytest.mark.parametrize("name", ["AK%0AERROR%20forged", "%E2%80%AE", "..%2F..", "x" * 200])
+def test_an_id_that_is_none_is_not_found_and_begins_no_line_of_the_log(keyed, post, caplog, name):
+    caplog.set_level("INFO")
+    server, admin = keyed
+    status, problem = post(server, f"/keys/{name}/disable", {}, admin.token())
+
+    assert status == 404
+    assert "\n" not in problem["message"]
+    assert not any("\n" in each.getMessage() for each in caplog.records)
+
+
+def test_each_change_has_a_line_in_the_log_that_tells_who_and_which_and_no_secret(keyed, post, caplog):
+    caplog.set_level("INFO", "actorc.storage.server.keys")
+    server, admin = keyed
+    made = post(server, "/keys", {"allow": ["read:a*"], "comment": "a\nb"}, admin.token())[1]
+    name = made["key"]["id"]
+    rotated = post(server, f"/keys/{name}/rotate", {"grace": 60}, admin.token())[1]
+    for action in ("disable", "enable", "disable", "remove"):
+        post(server, f"/keys/{name}/{action}", {}, admin.token())
+    told = [each.getMessage() for each in caplog.records if each.name == "actorc.storage.server.keys"]
+
+    assert told == [
+        f"access key '{name}' was {what}, by '{admin.id}'"
+        for what in (
+            "added, it allows 'read:a*'",
+            "given another secret, former ones are valid for 60 s at most",
+            "disabled",
+            "enabled",
+            "disabled",
+            "removed",
+        )
+    ]
+    assert made["secret_key"] not in caplog.text
+    assert rotated["secret_key"] not in caplog.text
 
 
 def test_a_signature_covers_the_body(keyed, ask):
