@@ -62,10 +62,15 @@ def _structure(connection: sqlite3.Connection) -> Iterator[Damage]:
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Damage]:
-    found = connection.execute(
-        f"SELECT count(*), coalesce(sum(checksum), 0), coalesce(sum(NOT {intact(table)}), 0) FROM {table}"
-    ).fetchone()
-    counted, checksums = tally.of_table(connection, table)
+    # one snapshot for both, since changes may go on
+    connection.execute("BEGIN")
+    try:
+        found = connection.execute(
+            f"SELECT count(*), coalesce(sum(checksum), 0), coalesce(sum(NOT {intact(table)}), 0) FROM {table}"
+        ).fetchone()
+        counted, checksums = tally.of_table(connection, table)
+    finally:
+        connection.execute("ROLLBACK")
     if found[2]:
         yield from _named(connection, table)
     if found[0] != counted:
