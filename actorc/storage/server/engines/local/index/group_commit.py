@@ -9,7 +9,8 @@ at once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Condition
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -37,8 +38,8 @@ class GroupCommit:
         seal: The last change of every transaction.
     """
 
-    checkpoint_rows: ClassVar[int] = 8000
-    """Changed rows between checkpoints, those of the tally included; some 10-30 MB of log.
+    checkpoint_rows: ClassVar[int] = 1000
+    """Changed rows between checkpoints, those of the tally included; 1-4 MiB of log.
 
     Twice as many while another thread is to make them.
     """
@@ -76,13 +77,34 @@ class GroupCommit:
         self._defer = wake
 
     def checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Write the log into the database; any thread may call it, while changes go on.
+        """Write the log into the database, and let it begin anew; any thread may call it, while changes go on.
 
         Args:
             connection: Not the writing one.
         """
         if self._health.good:
+            # most of it, without making any caller wait
             self._checkpoint("PASSIVE", connection)
+            # then the rest: SQLite begins a log anew only if all of it is in the database
+            with self._paused():
+                self._checkpoint("PASSIVE", connection)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Let no process change the index within the block."""
+        with self._turn:
+            while self._busy:
+                self._turn.wait()
+            self._busy = True
+        try:
+            # of other processes, too
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+        finally:
+            self._finish((), idle=True)
 
     def run(self, change: Change[T]) -> T:
         """Run `change`, and return its result once it is on the medium.
@@ -135,7 +157,7 @@ class GroupCommit:
                 self._turn.wait()
 
     def carry_over(self) -> sqlite3.Connection:
-        """After `stop`, write the log into the database file; return the connection for reading."""
+        """While nothing is changed, write the log into the database file; return the connection for reading."""
         if self._health.good:
             self._checkpoint("TRUNCATE", self._connection)
         return self._connection

@@ -172,7 +172,7 @@ class Index:
         """Return the bytes of free pages in the database file, which the next rows will use."""
         with self.reading() as connection:
             pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            return int(pages) * int(connection.execute("PRAGMA page_size").fetchone()[0])
+            return int(pages) * schema.page_size(connection)
 
     def put(
         self,

@@ -16,6 +16,7 @@ from actorc.storage.server.engines.times import Clock
 from . import closing_mark, schema, startup
 from .idempotency import IdempotencyLog
 from .presence import PresenceLock
+from .wal import wal_check, wal_room
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ def open_log(
             fsops.sync_directory(path.parent)
             presence.expect_log()
             closing_mark.remove(path, fsops)
+            # what a killed process left is not mixed with what is written from now on
+            idempotency.commits.carry_over()
+            # after the removal of the mark, which is refused beside a log
+            wal_room.occupy(wal_check.path_of(path), schema.page_size(connection), fsops)
     except BaseException:
         # an index that did not open leaves neither connections nor reserved space
         with closing(connection), closing(reserve):

@@ -175,6 +175,11 @@ def read_meta(connection: sqlite3.Connection, name: str) -> object:
     return row[0]
 
 
+def page_size(connection: sqlite3.Connection) -> int:
+    """Return the bytes of a page of the database."""
+    return int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     register(connection)
     connection.text_factory = _TEXT

@@ -19,9 +19,10 @@ from typing import Final
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
-from . import closing_mark, schema, tally, upgrade, wal
+from . import closing_mark, schema, tally, upgrade
 from .closing_mark import ClosingMark
 from .verification import DAMAGES, Damage, damages
+from .wal import wal_check
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def find_damage(database: Path, store_id: str, *, was_open: bool) -> Iterator[Da
 
 def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) -> bool:
     """Write the mark of a clean stop and return True, unless the log is not empty."""
-    log, _ = _log_paths(database)
+    log = wal_check.path_of(database)
     if log.exists() and log.stat().st_size:
         return False
     generation = int(str(schema.read_meta(connection, "generation")))
@@ -173,14 +174,14 @@ def _page_size(database: Path) -> int:
 
 
 def _check_log(database: Path, page_size: int, *, is_as_closed: bool, was_open: bool) -> int:
-    log, _ = _log_paths(database)
+    log = wal_check.path_of(database)
     if not log.exists():
         if was_open and not closing_mark.path_of(database).exists():
             raise IntegrityError(f"{log} is missing, and with it what was written last; {REMEDY}")
         return 0
     if is_as_closed and log.stat().st_size:
         raise IntegrityError(f"{log} does not belong to {database.name}, which was closed without one; {REMEDY}")
-    report = wal.inspect(log, page_size)
+    report = wal_check.inspect(log, page_size)
     if report.lost:
         raise IntegrityError(f"{log} is damaged, {report.lost}; {REMEDY}")
     if report.damaged:
@@ -217,7 +218,7 @@ def _verify(connection: sqlite3.Connection, database: Path) -> None:
 def _check_generation(connection: sqlite3.Connection, database: Path, mark: ClosingMark, *, may_be_older: bool) -> None:
     _log.warning("%s is not the file that was closed; all of it was verified", database)
     generation = int(str(schema.read_meta(connection, "generation")))
-    log, _ = _log_paths(database)
+    log = wal_check.path_of(database)
     has_log = log.exists() and log.stat().st_size  # a read-only connection creates an empty one
     if generation > mark.generation and not has_log:
         # opening an index removes its mark, so this mark is a copy, and does not prove that the log was checkpointed
@@ -230,4 +231,4 @@ def _check_generation(connection: sqlite3.Connection, database: Path, mark: Clos
 
 
 def _log_paths(database: Path) -> tuple[Path, Path]:
-    return database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")
+    return wal_check.path_of(database), database.with_name(f"{database.name}-shm")

@@ -10,10 +10,11 @@ from contextlib import closing
 
 import pytest
 
-from actorc.storage.server.engines.local.index.wal import FRAME_HEADER_SIZE, HEADER_SIZE, Report, inspect
+from actorc.storage.server.engines.local.index.wal.wal_check import FRAME_HEADER_SIZE, HEADER_SIZE, Report, inspect
 
 PAGE = 4096
 FRAME = FRAME_HEADER_SIZE + PAGE
+SECTOR = 512
 ROWS = 6
 BEFORE = 2
 """Transactions that make tables; those that follow make a row in each of two. Every one of them takes two frames."""
@@ -166,3 +167,69 @@ def test_pages_of_the_last_transaction_that_never_came_to_the_disk_are_a_power_c
 
     assert inspect(log, PAGE) == Report(transactions=BEFORE + ROWS - 1, dropped=1, damaged=True)
     assert taken(log) == BEFORE + ROWS - 1
+
+
+@pytest.mark.parametrize("size", [1, 10, HEADER_SIZE, HEADER_SIZE + FRAME, 3 * FRAME])
+def test_zeros_are_a_log_that_was_never_used(log, size):
+    log.write_bytes(bytes(size))
+
+    assert inspect(log, PAGE) == Report()
+    assert taken(log) == 0
+
+
+@pytest.mark.few(4)
+@pytest.mark.parametrize("frames", range(2 * (BEFORE + ROWS) + 1))
+def test_zeros_behind_what_was_written_are_room_and_no_damage(log, frames):
+    written = log.read_bytes()[: start(frames)]
+    log.write_bytes(written + bytes(5 * FRAME))
+
+    assert inspect(log, PAGE) == Report(transactions=frames // 2, dropped=frames % 2)
+    assert taken(log) == frames // 2
+
+
+@pytest.mark.few(4)
+@pytest.mark.parametrize("frame", range(2 * (BEFORE + ROWS - 2)))
+def test_zeros_with_two_transactions_behind_them_are_a_loss(log, frame):
+    data = bytearray(log.read_bytes() + bytes(5 * FRAME))
+    data[start(frame) : start(frame + 1)] = bytes(FRAME)
+    log.write_bytes(data)
+
+    assert inspect(log, PAGE).lost
+    assert taken(log) == frame // 2
+
+
+def test_a_header_of_zeros_before_transactions_is_a_loss(log):
+    log.write_bytes(bytes(HEADER_SIZE) + log.read_bytes()[HEADER_SIZE:] + bytes(5 * FRAME))
+
+    assert "header" in inspect(log, PAGE).lost
+    assert taken(log) == 0
+
+
+@pytest.mark.parametrize("behind", ["zeros", "older frames"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_power_cut_within_a_transaction_in_room_that_is_overwritten_drops_that_one_alone(
+    live, tmp_path, behind, seed
+):
+    if behind == "older frames":
+        live.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        add(live, range(2))
+    with (tmp_path / "live-wal").open("ab") as file:
+        file.write(bytes(4 * FRAME))
+    before = (tmp_path / "live-wal").read_bytes()
+    found = inspect(tmp_path / "live-wal", PAGE).transactions
+    add(live, [99])
+    after = (tmp_path / "live-wal").read_bytes()
+    chance = random.Random(seed)
+    sectors = [at for at in range(0, len(after), SECTOR) if before[at : at + SECTOR] != after[at : at + SECTOR]]
+    left = bytearray(before)
+    for at in sectors:
+        if chance.random() < 0.7:
+            left[at : at + SECTOR] = after[at : at + SECTOR]
+    log = tmp_path / "killed-wal"
+    log.write_bytes(left)
+
+    report = inspect(log, PAGE)
+
+    assert len(before) == len(after)
+    assert report.lost == ""
+    assert report.transactions == found + (left == after)

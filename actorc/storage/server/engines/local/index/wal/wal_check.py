@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from actorc.storage.rules import MiB
+
 HEADER_SIZE: Final = 32
 FRAME_HEADER_SIZE: Final = 24
 
@@ -64,6 +66,11 @@ class Header(NamedTuple):
     is_good: bool
 
 
+def path_of(database: Path) -> Path:
+    """Return the path of a database's log."""
+    return database.with_name(f"{database.name}-wal")
+
+
 def inspect(path: Path, page_size: int) -> Report:
     """Return what the log at `path`, of a database with pages of `page_size` bytes, holds; nothing is changed.
 
@@ -72,8 +79,10 @@ def inspect(path: Path, page_size: int) -> Report:
     """
     with path.open("rb") as file:
         start = file.read(HEADER_SIZE)
+        if not any(start) and _is_blank(file):
+            return Report()
         if len(start) < HEADER_SIZE:
-            return Report(damaged=bool(start))
+            return Report(damaged=True)
         header = _header(start, page_size)
         frames = _frames(file, header.page_size)
         return _judge(header, frames, _tail(path, header.page_size))
@@ -88,6 +97,16 @@ def checksum(data: bytes, order: str, sums: Sums = (0, 0)) -> Sums:
         first = (first + even + second) & _MASK
         second = (second + odd + first) & _MASK
     return first, second
+
+
+def _is_blank(file: BinaryIO) -> bool:
+    """Return whether only zeros are left to read, room that was never used; else go back to where it was."""
+    beginning = file.tell()
+    while block := file.read(MiB):
+        if any(block):
+            file.seek(beginning)
+            return False
+    return True
 
 
 def _header(start: bytes, page_size: int) -> Header:
