@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak docs setup lucas chosen
+.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-prometheus test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak docs setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ test-s3: $(VENV)/.test ## Run those over S3, of a Ceph that is installed as root
 
 test-azure: $(VENV)/.test ## Run those over Azure's blobs, of an Azurite that npm fetches
 	$(BIN)/python tests/remote/azurite.py $(BIN)/pytest $(PARALLEL) -k "Azure and not async and not unix" tests/contract/test_azure.py
+
+test-prometheus: $(VENV)/.test ## Run those of what watches a server, with Debian's Prometheus, which apt-get fetches
+	$(BIN)/python tests/deploy/prometheus.py $(BIN)/pytest tests/deploy/test_watching.py
 
 test-lowest: ## Run the tests that meet a dependency with the lowest versions the ranges allow
 	.ci/versions lowest $(PARALLEL)

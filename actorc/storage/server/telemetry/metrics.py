@@ -29,7 +29,8 @@ _REFRESH_SECONDS: Final = 1.0
 """Seconds between two updates of the gauges that other workers read."""
 _MEMORY: Final = Path("/proc/self/statm")
 """Pages of memory of this process, on Linux."""
-_OUTGOING: Final = frozenset({"GetObject", "GetObjects", "GetRanges", "ReadObject", "GET"})
+_READS: Final = frozenset({"GetObject", "GetObjects", "GetRanges", "ReadObject"})
+_OUTGOING: Final = _READS | {"GET"}
 
 
 class Metrics:
@@ -49,6 +50,9 @@ class Metrics:
             ProcessCollector(registry=self._registry)
             self._registry.register(self._store)
         self._calls = Counter("storage_calls", "Calls that are over", ["method", "status"], registry=self._registry)
+        for method in _READS:
+            # told before the first, which else would be no increase to those who watch it
+            self._calls.labels(method, "DATA_LOSS")
         self._seconds = Histogram(
             "storage_call_seconds", "How long calls took", ["method"], buckets=_SECONDS, registry=self._registry
         )
