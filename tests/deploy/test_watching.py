@@ -1,4 +1,4 @@
-"""The rules, the scrape configuration and the dashboard in ``examples/service/watching`` fit a server and Prometheus."""
+"""The rules, the scrape configuration and the dashboard in ``examples/service/watching`` fit a server and its tools."""
 
 from __future__ import annotations
 
