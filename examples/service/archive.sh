@@ -9,5 +9,5 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/lucas-storage"
 sh "$here/../deploy/wheels.sh" "$work/lucas-storage/wheels" http,s3
-cp "$here/install.sh" "$here/lucas-storage.service" "$work/lucas-storage"
+cp "$here/install.sh" "$here"/lucas-storage*.service "$here"/lucas-storage*.timer "$work/lucas-storage"
 tar -czf "$1" -C "$work" lucas-storage

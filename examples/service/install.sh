@@ -20,7 +20,7 @@ folder=${1:-/opt/lucas-storage}
 "${PYTHON:-python3}" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --upgrade --no-index --find-links "$here/wheels" "lucas-storage[http,s3]"
 if [ $# -eq 0 ] && [ -d /etc/systemd/system ]; then
-  cp "$here/lucas-storage.service" /etc/systemd/system/
+  cp "$here"/lucas-storage*.service "$here"/lucas-storage*.timer /etc/systemd/system/
   echo "systemctl enable --now lucas-storage starts the server, on loopback; docs/deploying.md says what comes next."
 else
   echo "$folder/bin/lucas-storage serve starts a server."

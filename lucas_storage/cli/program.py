@@ -94,6 +94,12 @@ OWN_COMMANDS: Final = {
     "fsck": ListedCommand(
         "lucas_storage.cli.commands.fsck", "Verify every byte of a data directory that no server uses."
     ),
+    "backup": ListedCommand(
+        "lucas_storage.cli.commands.backup", "Take a snapshot of a data directory while its server runs."
+    ),
+    "restore": ListedCommand(
+        "lucas_storage.cli.commands.backup", "Make a data directory of a snapshot, or check or list snapshots."
+    ),
     "config": ListedCommand(
         "lucas_storage.cli.commands.config", "Print every setting, secrets aside, and where it comes from."
     ),

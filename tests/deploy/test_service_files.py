@@ -19,6 +19,7 @@ import pytest
 
 from actorc.storage import StorageClient
 from actorc.storage.server.option_sources import OPTIONS
+from lucas_storage.cli.commands.backup import backup
 from lucas_storage.cli.program import program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "service"
@@ -94,13 +95,30 @@ def test_the_unit_starts_a_server_on_loopback_in_its_own_directory():
     assert "StateDirectory=lucas-storage" in UNIT
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+def test_the_units_of_a_backup_read_the_directory_of_the_server_as_its_user():
+    unit = (EXAMPLE / "lucas-storage-backup.service").read_text()
+    command = re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1]
+    name, *arguments = shlex.split(command.replace("$BACKUP_OPTIONS", "--keep 3").replace("%S", "/var/lib"))[1:]
+    options = backup.make_context(name, arguments).params
+
+    assert name == "backup"
+    assert options["directory"] == Path("/var/lib/lucas-storage/store")
+    assert options["target"] == Path("/var/lib/lucas-storage-backup")
+    assert "StateDirectory=lucas-storage lucas-storage-backup\n" in unit
+    assert "User=lucas-storage\n" in unit
+
+
+@pytest.mark.parametrize(
+    "name", ["lucas-storage.service", "lucas-storage-backup.service", "lucas-storage-backup.timer"]
+)
+def test_systemd_finds_nothing_wrong_with_a_unit(name, tmp_path):
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze")
-    unit = tmp_path / "lucas-storage.service"
-    unit.write_text(UNIT.replace("/opt/lucas-storage/bin/lucas-storage", sys.executable))
-    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60, check=False)
+    for path in EXAMPLE.glob("lucas-storage*.*"):
+        text = path.read_text().replace("/opt/lucas-storage/bin/lucas-storage", sys.executable)
+        (tmp_path / path.name).write_text(text)
+    done = subprocess.run([analyze, "verify", tmp_path / name], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

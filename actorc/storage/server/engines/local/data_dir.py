@@ -50,6 +50,7 @@ class DataDirectory:
         self.staging = self.root / "staging"
         self.database = self.root / "meta" / "meta.db"
         self.jobs = self.root / "meta" / "jobs.lock"
+        self.removal_pause = self.root / "meta" / "removal.lock"
         self._fsops = fsops
         self._label: dict[str, object] = {}
         self._make(self.root)

@@ -51,7 +51,7 @@ class Blobs:
     def __init__(self, root: Path, staging: Path, quarantine: Quarantine, fsops: FsOps, health: Health) -> None:
         self.root = root
         self.quarantine = quarantine
-        self._staging = staging
+        self.staging = staging
         self._fsops = fsops
         self._health = health
         self._durable: set[Path] = set()  # directories whose own entries are known to be synced
@@ -66,7 +66,7 @@ class Blobs:
         """
         self.check_room(declared_size or 0)
         name = secrets.token_hex(16)
-        return StagedBlob(self, name, self._staging / name, self._fsops, declared_size or 0)
+        return StagedBlob(self, name, self.staging / name, self._fsops, declared_size or 0)
 
     def check_room(self, size: int) -> None:
         """Check that there is room for `size` more bytes.
@@ -200,7 +200,7 @@ class Blobs:
 
     def clear_staging(self) -> None:
         """Remove staged files of killed processes."""
-        for path in self._staging.iterdir():
+        for path in self.staging.iterdir():
             # its writer may rename or remove it between the listing and the lock
             with suppress(FileNotFoundError), self._locked_exclusively(path) as free:
                 if free and path.stat().st_mtime < time.time() - _LOCK_GRACE_SECONDS:

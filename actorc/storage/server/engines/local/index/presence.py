@@ -48,6 +48,19 @@ class PresenceLock:
                 self._release()
                 raise
 
+    @contextmanager
+    def looking(self) -> Iterator[bool]:
+        """Yield whether no process has the index open; none opens or closes it within the block.
+
+        Within the block `was_open` may be called.
+        """
+        with file_locks.locked(self._folder):
+            self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                yield file_locks.try_lock(self._descriptor)
+            finally:
+                self._release()
+
     def was_open(self) -> bool:
         """Return whether the index must have a log or a mark."""
         return os.fstat(self._descriptor).st_size > 0

@@ -142,10 +142,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """Open the database read-only; neither it nor its log is changed, not even by closing."""
+def connect_read_only(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """Open the database read-only; neither it nor its log is changed, not even by closing.
+
+    Args:
+        path: The database file.
+        alone: It has no log, and nothing changes it as long as it is open; then no file is made beside it.
+    """
     # in any other mode the last connection to close would checkpoint and remove the log
-    address = f"file:{quote(str(path))}?mode=ro"
+    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if alone else ''}"
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
     try:
         _prepare(connection)

@@ -67,7 +67,7 @@ def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_
     if not database.exists():
         _refuse_lost(database, was_open=was_open)
         create(database, store_id, fsops)
-    opening = _check(database, store_id, was_open=was_open, may_be_older=may_be_older)
+    opening = check(database, store_id, was_open=was_open, may_be_older=may_be_older)
     with closing(schema.connect_read_only(database)) as connection:
         found = upgrade.version(connection)
     if found != schema.VERSION:
@@ -95,10 +95,43 @@ def create(database: Path, store_id: str, fsops: FsOps) -> None:
     _mark(database, fsops)
 
 
+def check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool = False) -> Opening:
+    """Raise as `prepare` does if an index that no process has open is damaged; return how it was found.
+
+    Nothing is changed. The arguments are those of `prepare`.
+    """
+    page_size = _page_size(database)
+    mark = closing_mark.read(database)
+    is_as_closed = mark is not None and mark.matches(database)
+    dropped = _check_log(database, page_size, is_as_closed=is_as_closed, was_open=was_open)
+    try:
+        with closing(schema.connect_read_only(database)) as connection:
+            check_identity(connection, store_id)
+            if not is_as_closed:
+                verify(connection, database)
+                if mark is not None:
+                    _check_generation(connection, database, mark, may_be_older=may_be_older)
+    except DAMAGES as error:
+        raise IntegrityError(f"{database} is damaged, {error}; {REMEDY}") from error
+    return Opening(dropped=dropped, verified=not is_as_closed)
+
+
+def verify(connection: sqlite3.Connection, database: Path) -> None:
+    """Raise `IntegrityError` if a row or a page of an index of any version is damaged; `database` is its name."""
+    if upgrade.version(connection) == upgrade.WITHOUT_CHECKSUMS:
+        found = [Damage("meta.db", line) for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
+    else:
+        found = list(damages(connection))
+    if found:
+        text = "; ".join(f"{damage.subject}: {damage.detail}" for damage in found[:_MAX_FINDINGS])
+        more = f", and {len(found) - _MAX_FINDINGS} more" if len(found) > _MAX_FINDINGS else ""
+        raise IntegrityError(f"{database} is damaged, {text}{more}; {REMEDY}")
+
+
 def find_damage(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
     """Yield the damage of an index that `prepare` refuses; nothing is changed."""
     try:
-        _check(database, store_id, was_open=was_open)
+        check(database, store_id, was_open=was_open)
     except (StorageError, OSError) as error:
         yield Damage(database.name, error.message if isinstance(error, StorageError) else str(error))
     try:
@@ -143,23 +176,6 @@ def _refuse_lost(database: Path, *, was_open: bool) -> None:
         raise IntegrityError(f"{database} is missing; {REMEDY}")
 
 
-def _check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool = False) -> Opening:
-    page_size = _page_size(database)
-    mark = closing_mark.read(database)
-    is_as_closed = mark is not None and mark.matches(database)
-    dropped = _check_log(database, page_size, is_as_closed=is_as_closed, was_open=was_open)
-    try:
-        with closing(schema.connect_read_only(database)) as connection:
-            _check_identity(connection, store_id)
-            if not is_as_closed:
-                _verify(connection, database)
-                if mark is not None:
-                    _check_generation(connection, database, mark, may_be_older=may_be_older)
-    except DAMAGES as error:
-        raise IntegrityError(f"{database} is damaged, {error}; {REMEDY}") from error
-    return Opening(dropped=dropped, verified=not is_as_closed)
-
-
 def _page_size(database: Path) -> int:
     with database.open("rb") as file:
         header = file.read(_DATABASE_HEADER)
@@ -193,7 +209,8 @@ def _check_log(database: Path, page_size: int, *, is_as_closed: bool, was_open: 
     return max(report.dropped, 1) if report.damaged else 0
 
 
-def _check_identity(connection: sqlite3.Connection, store_id: str) -> None:
+def check_identity(connection: sqlite3.Connection, store_id: str) -> None:
+    """Raise `StorageError` if an index belongs to another data directory, or to a newer version."""
     if connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchone() != (store_id,):
         raise StorageError("meta.db belongs to another data directory; restore the one that FORMAT names")
     found = upgrade.version(connection)
@@ -202,17 +219,6 @@ def _check_identity(connection: sqlite3.Connection, store_id: str) -> None:
             f"meta.db has version {found} and this server knows {schema.VERSION} at most; "
             "use the version of lucas-storage that wrote it"
         )
-
-
-def _verify(connection: sqlite3.Connection, database: Path) -> None:
-    if upgrade.version(connection) == upgrade.WITHOUT_CHECKSUMS:
-        found = [Damage("meta.db", line) for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
-    else:
-        found = list(damages(connection))
-    if found:
-        text = "; ".join(f"{damage.subject}: {damage.detail}" for damage in found[:_MAX_FINDINGS])
-        more = f", and {len(found) - _MAX_FINDINGS} more" if len(found) > _MAX_FINDINGS else ""
-        raise IntegrityError(f"{database} is damaged, {text}{more}; {REMEDY}")
 
 
 def _check_generation(connection: sqlite3.Connection, database: Path, mark: ClosingMark, *, may_be_older: bool) -> None:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 from actorc.storage.errors import StorageError
+from actorc.storage.server.engines.local.disk import removal_pause
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import explained
 from actorc.storage.server.engines.local.disk.health import Health
@@ -33,6 +35,7 @@ class GarbageCollector:
         health: Nothing is removed once it is lost.
         maintenance_lock: Its holder sweeps periodically; other processes sweep only when woken.
         orphans: Finds blobs that the index does not know.
+        pause: The lock file by which a backup keeps garbage from being removed.
         is_sound: Returns whether the index is consistent; called before the quarantine is emptied.
         quarantine_days: Least days that a blob stays in quarantine.
     """
@@ -45,6 +48,7 @@ class GarbageCollector:
         maintenance_lock: MaintenanceLock,
         orphans: Orphans,
         *,
+        pause: Path,
         is_sound: Callable[[], bool],
         quarantine_days: float,
     ) -> None:
@@ -53,6 +57,7 @@ class GarbageCollector:
         self._health = health
         self._maintenance_lock = maintenance_lock
         self._orphans = orphans
+        self._pause = pause
         self._is_sound = is_sound
         self._quarantine_days = quarantine_days
         self._orphans_due = 0.0
@@ -79,14 +84,18 @@ class GarbageCollector:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Expire objects and remove garbage; orphans are left to `sweep_orphans`."""
+        """Expire objects and remove garbage, unless a backup needs it; orphans are left to `sweep_orphans`."""
         with self._collecting, explained():
             # in batches of short transactions, so that writers are not kept waiting
             while not self._must_stop() and self._index.expire():
                 pass
             after = ("", "")
             while not self._must_stop() and (rows := self._index.garbage.page(after)):
-                self._remove(rows)
+                # after the rows were read: what is garbage by now is not content in the snapshot of a later backup
+                with removal_pause.removing(self._pause) as allowed:
+                    if not allowed:
+                        return
+                    self._remove(rows)
                 after = rows[-1]
 
     def sweep_orphans(self) -> None:

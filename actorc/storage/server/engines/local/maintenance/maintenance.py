@@ -59,7 +59,14 @@ class Maintenance:
         self.lock = MaintenanceLock(directory.jobs, health)
         self.orphans = Orphans(index, blobs)
         self.collector = GarbageCollector(
-            index, blobs, health, self.lock, self.orphans, is_sound=self._is_sound, quarantine_days=quarantine_days
+            index,
+            blobs,
+            health,
+            self.lock,
+            self.orphans,
+            pause=directory.removal_pause,
+            is_sound=self._is_sound,
+            quarantine_days=quarantine_days,
         )
         self.scrubber = Scrubber(index, blobs, fsops, self.lock, clock=clock, days=scrub_days)
         self._checkpointer = Checkpointer(index)
@@ -154,6 +161,10 @@ class Maintenance:
             self._blobs.quarantine.tidy()
             return len(entries)
 
-    def _is_sound(self) -> bool:
+    def contradictions(self) -> list[Finding]:
+        """Return the inconsistencies within the index; blobs are not read."""
         with self._index.reading() as connection:
-            return not any(contradictions(connection))
+            return list(contradictions(connection))
+
+    def _is_sound(self) -> bool:
+        return not self.contradictions()

@@ -1,0 +1,1 @@
+"""Online backup of a data directory into a directory of snapshots, and the way back."""
