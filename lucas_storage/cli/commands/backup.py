@@ -35,9 +35,10 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @_QUIET
 @_JSON
 def backup(directory: Path, target: Path, *, keep: int, verify: bool, quiet: bool, as_json: bool) -> None:
-    """Take a snapshot of the data directory DIR into the directory TARGET, while servers use DIR.
+    """Take a snapshot of a data directory while its server runs.
 
-    Run it on the machine of DIR. The snapshot has everything that was acknowledged before, as of one moment; files that
+    Run it on the machine of the data directory DIR. The directory TARGET, made if it is missing, keeps the snapshots. A
+    snapshot has everything that was acknowledged before, as of one moment; files that
     an earlier snapshot has are not copied again. Access keys and the signing key of DIR are in it, so keep TARGET as
     secret as DIR. TARGET may be copied elsewhere by any program, such as rsync, while no backup is being made.
 
@@ -71,9 +72,10 @@ def backup(directory: Path, target: Path, *, keep: int, verify: bool, quiet: boo
 def restore(
     source: Path, directory: Path | None, *, snapshot: str | None, action: str | None, quiet: bool, as_json: bool
 ) -> None:
-    """Make the data directory DIR, which must be empty or missing, of a snapshot in the directory BACKUP.
+    """Make a data directory of a snapshot, or check or list snapshots.
 
-    Every byte is verified. If anything is damaged, it is printed, the exit code is 1, and DIR is left empty.
+    BACKUP is the directory that 'backup' was given, DIR the new one, which must be empty or missing. Every byte is
+    verified. If anything is damaged, it is printed, the exit code is 1, and DIR is left empty.
     """
     from actorc.storage.server.engines import local  # noqa: PLC0415  # loads gRPC
 
