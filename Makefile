@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-prometheus test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak docs setup lucas chosen
+.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-prometheus test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak docs pictures setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,10 @@ test-pythons: ## Run a part of the tests on every other Python that is stated an
 
 docs: $(VENV)/.docs ## Build the documentation as a site into build/site, readable without a network
 	$(BIN)/python generators/documentation/build.py
+
+pictures: $(VENV)/.demo ## Draw the architecture, and the chart of the demo, into docs/pictures
+	$(BIN)/python generators/architecture_picture.py
+	$(BIN)/lucas-storage run examples/weather.py docs/pictures/weather.png
 
 setup: $(VENV)/.dev ## Install everything a contributor needs
 

@@ -112,7 +112,7 @@ def tables(text):
 def files_linked(path):
     """Return the files that a document links to, in either language, beside its own other one."""
     targets = {re.sub(r"\.zh(-CN)?\.md$", ".md", name) for name in re.findall(r"\]\(([^)#:]+)", path.read_text())}
-    return {name for name in targets if not name.endswith(("/README.md", "specification.md", ".png"))} - {
+    return {name for name in targets if not name.endswith(("/README.md", "specification.md", ".png", ".svg"))} - {
         re.sub(r"\.zh(-CN)?\.md$", ".md", path.name)
     }
 
