@@ -22,6 +22,7 @@ WATCHING = Path(__file__).parents[2] / "examples" / "service" / "watching"
 RULES = (WATCHING / "alerts.yml").read_text()
 TESTS = (WATCHING / "alerts.test.yml").read_text()
 DASHBOARD = json.loads((WATCHING / "dashboard.json").read_text())
+DOCUMENT = (WATCHING.parents[2] / "docs" / "watching.md").read_text()
 PATIENCE = 60
 NAME = re.compile(r"\b(storage_[a-z_]+|up)\b(?!=)")
 ALERTS = re.findall(r"- alert: (\S+)", RULES)
@@ -71,6 +72,13 @@ def test_every_metric_that_is_named_is_told_by_a_server(watched):
 
     assert named - told == {"up"}
     assert len(named) > 10
+    described = set(re.findall(r"`(storage_[a-z_]+)`", DOCUMENT.partition("## Metrics")[2].partition("## Buckets")[0]))
+    own = {re.sub(r"_(bucket|sum|count)$", "", name) for name in told if name.startswith("storage_call_seconds")}
+    assert described == own | {name for name in told if name.startswith("storage_") and "_call_seconds" not in name}
+
+
+def test_every_alert_is_in_the_document():
+    assert re.findall(r"^\| `(Lucas\w+)`", DOCUMENT, re.MULTILINE) == ALERTS
 
 
 def test_every_alert_has_a_test_and_says_what_to_do():
