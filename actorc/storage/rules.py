@@ -60,6 +60,8 @@ MAX_OBJECT_SIZE: Final = 5 << 40
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _KEY = re.compile(rf"(?!/)[^\x00\ud800-\udfff]{{1,{MAX_KEY_CHARACTERS}}}")
 """What `check_key` allows, in one look: every small call has a key, on both sides."""
+API_ROOT: Final = "/api/v1"
+"""Where the JSON API begins, behind the base of URLs."""
 _HTTP_ENDPOINT = re.compile(r"https?://[^\s\x00-\x1f\x7f?#@]+", re.IGNORECASE)
 _HEADER_TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
 

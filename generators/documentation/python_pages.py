@@ -32,6 +32,9 @@ PARTS: Final = {
     "formats": Part("Formats", "Values as bytes, and formats of your own.", ("lucas_storage.formats",)),
     "testing": Part("Testing", "A real service in tests.", ("actorc.storage.testing", "lucas_storage.testing")),
     "tokens": Part("Tokens", "Tokens for the JSON API.", ("actorc.storage.tokens",)),
+    "access-keys": Part(
+        "Access keys", "Who may do what at a server, listed and changed over its API.", ("actorc.storage.access_keys",)
+    ),
     "controller": Part(
         "Actor platform", "Calls to the actor platform; they need Lucas.", ("actorc.controller.context",)
     ),

@@ -167,13 +167,18 @@ class Session:
                 click.echo(f"lucas-storage: {self._own.caution}", err=True)
         return self._own
 
-    def _own_data(self) -> Path | None:
-        from actorc.storage.local_server.nearest_directory import find_directory  # noqa: PLC0415  # as above
-        from actorc.storage.setting_lookup import BUILT_IN  # noqa: PLC0415
+    @property
+    def names_server(self) -> bool:
+        """Whether an option, the environment or a profile names the server, rather than a directory that is found."""
+        from actorc.storage.setting_lookup import BUILT_IN  # noqa: PLC0415  # as above
 
         local = self.settings.local
-        untold = (BUILT_IN, local.origin if local else BUILT_IN)
-        if self._data or self.settings.endpoint().origin not in untold:
+        return self.settings.endpoint().origin not in (BUILT_IN, local.origin if local else BUILT_IN)
+
+    def _own_data(self) -> Path | None:
+        from actorc.storage.local_server.nearest_directory import find_directory  # noqa: PLC0415  # as above
+
+        if self._data or self.names_server:
             return self._data
         # Only if nothing else names a server: the environment of a deployed program must not be overridden by a folder.
         return find_directory()

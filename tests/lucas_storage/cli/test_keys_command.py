@@ -7,7 +7,8 @@ import pytest
 
 from actorc.storage import BucketNotFoundError, StorageClient, UnauthenticatedError
 from actorc.storage.local_server.shared_files import make_private, published, serving
-from actorc.storage.server.auth.key_file import read_keys
+from actorc.storage.server.auth.access import EVERYTHING, Statement
+from actorc.storage.server.auth.key_file import add_key, read_keys
 from actorc.storage.testing import local_server
 
 
@@ -94,6 +95,131 @@ def test_a_disabled_key_stays_disabled(invoke, made):
     assert [each["disabled"] for each in listed(invoke)] == [True]
 
 
+def test_a_key_gets_another_secret_ready_for_the_environment_and_the_old_one_is_told_its_end(invoke, made, tmp_path):
+    key = made("--allow", "read:b")
+    text = invoke("keys", "rotate", key["access_key"], "--for", "15m", "--data", "data")
+    record = json.loads(invoke("keys", "rotate", key["access_key"], "--for", "0s", "--json", "--data", "data").stdout)
+
+    printed = re.fullmatch(r"STORAGE_ACCESS_KEY=(AK[A-Z2-7]{18})\nSTORAGE_SECRET_KEY=([\w-]{40})\n", text.stdout)
+    assert printed[1] == record["access_key"] == key["access_key"]
+    assert len({printed[2], record["secret_key"], key["secret_key"]}) == 3
+    assert re.search(r"secret key that it had works until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", text.stderr)
+    assert (record["former_until"], record["allow"]) == (None, ["read:b"])
+    assert read_keys(tmp_path / "data" / "keys.json")[key["access_key"]].former == ()
+
+
+def test_a_list_tells_until_when_a_former_secret_works(invoke, made):
+    key = made("--allow", "read:b")
+    invoke("keys", "rotate", key["access_key"], "--data", "data")
+
+    assert "(former secret key until 2" in invoke("keys", "list", "--data", "data").stdout
+
+
+def test_a_key_is_enabled_again_and_removed_once_it_is_disabled(invoke, made):
+    key = made()["access_key"]
+    steps = ("remove", "disable", "enable", "remove", "disable", "remove", "enable")
+    codes = [invoke("keys", step, key, "--data", "data").exit_code for step in steps]
+
+    assert codes == [6, 0, 0, 6, 0, 0, 3]
+    assert listed(invoke) == []
+
+
+@pytest.mark.parametrize("given", ["-1s", "31d", "soon"])
+def test_a_time_that_is_none_is_refused(invoke, made, given):
+    assert invoke("keys", "rotate", made()["access_key"], "--for", given, "--data", "data").exit_code == 2
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A server that only its address leads to, and the key of who may do everything there, in the environment."""
+    file = tmp_path / "elsewhere.json"
+    key, secret = add_key(file, [EVERYTHING])
+    with local_server(http=True, keys=file) as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("STORAGE_ACCESS_KEY", key.id)
+        monkeypatch.setenv("STORAGE_SECRET_KEY", secret)
+        yield server, file
+
+
+def test_keys_of_a_server_elsewhere_are_made_listed_and_changed(invoke, elsewhere, tmp_path):
+    server, file = elsewhere
+    made = json.loads(invoke("keys", "add", "--allow", "read:bbb", "--comment", "Zoë", "--json").stdout)
+    name = made["access_key"]
+    with server.client(access_key=name, secret_key=made["secret_key"]) as client, pytest.raises(BucketNotFoundError):
+        client.get_object("bbb", "key")
+    rotated = json.loads(invoke("keys", "rotate", name, "--for", "0s", "--json").stdout)
+    states = []
+    for step in ("disable", "enable", "disable"):
+        assert (
+            json.loads(invoke("keys", step, name, "--json", "--endpoint", server.endpoint).stdout)["access_key"] == name
+        )
+        states.append(read_keys(file)[name].disabled)
+    shown = invoke("keys", "list").stdout.splitlines()
+    removed = invoke("keys", "remove", name)
+
+    assert (made["comment"], made["allow"]) == ("Zoë", ["read:bbb"])
+    assert rotated["secret_key"] != made["secret_key"]
+    assert states == [True, False, True]
+    assert shown[1].startswith(f"{name}  disabled  ")
+    assert (removed.exit_code, removed.stdout, list(read_keys(file))) == (0, "", [shown[0].split()[0]])
+    assert not (tmp_path / ".lucas-storage").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("disable", "AKNOBODY"), 3, "no access key"),
+        (("rotate", "a/../b?c#d"), 3, "no access key 'a/../b?c#d'"),
+        (("disable", ""), 2, "'' is no access key"),
+        (("enable", "x" * 300), 2, "is no access key"),
+        (("add", "--allow", "fly:b"), 2, "allow"),
+        (("add", "--admin", "--data", "data", "--endpoint", "localhost:1"), 2, "without --data"),
+        (("list", "--keys", "file", "--profile", "other"), 2, "without --data"),
+    ],
+)
+def test_what_is_wrong_about_a_server_elsewhere_is_told(invoke, elsewhere, arguments, code, told):
+    result = invoke("keys", *arguments)
+
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert told in result.stderr
+
+
+def test_the_key_in_use_is_not_disabled_by_itself(invoke, elsewhere):
+    (admin,) = read_keys(elsewhere[1])
+    result = invoke("keys", "disable", admin)
+
+    assert result.exit_code == 2
+    assert "use another key that allows everything" in result.stderr
+
+
+def test_who_may_not_do_everything_is_told_which_key_it_takes(invoke, elsewhere, monkeypatch):
+    key, secret = add_key(elsewhere[1], [Statement.parse("read,list:*")])
+    monkeypatch.setenv("STORAGE_ACCESS_KEY", key.id)
+    monkeypatch.setenv("STORAGE_SECRET_KEY", secret)
+    result = invoke("keys", "list")
+
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "made with --admin" in result.stderr
+
+
+def test_a_server_without_keys_gets_none_from_elsewhere(invoke, monkeypatch):
+    with local_server(http=True) as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        result = invoke("keys", "add", "--admin")
+
+    assert result.exit_code == 4
+    assert "keys add --data DIR" in result.stderr
+
+
+def test_a_server_without_http_is_told_to_have_it(invoke, monkeypatch):
+    with local_server() as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        result = invoke("keys", "list")
+
+    assert result.exit_code == 1
+    assert "start it with --http" in result.stderr
+
+
 def test_a_key_that_does_not_exist_is_not_disabled(invoke, made):
     made()
     result = invoke("keys", "disable", "AKNONE", "--data", "data")
@@ -102,7 +228,8 @@ def test_a_key_that_does_not_exist_is_not_disabled(invoke, made):
     assert "'lucas-storage keys list' shows them" in result.stderr
 
 
-def test_without_keys_there_is_nothing_to_list(invoke, tmp_path):
+def test_without_keys_there_is_nothing_to_list(invoke, tmp_path, monkeypatch):
+    monkeypatch.delenv("STORAGE_ENDPOINT", raising=False)
     result = invoke("keys", "list")
 
     assert (result.exit_code, result.stdout) == (0, "")

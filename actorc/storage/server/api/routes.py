@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from actorc.storage._wire.direct_calls import Carrier
-from actorc.storage.rules import MAX_KEY_CHARACTERS, MAX_PAGE
+from actorc.storage.rules import API_ROOT, MAX_KEY_CHARACTERS, MAX_PAGE
 from actorc.storage.server.auth.access import Principal
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.http.errors import Refusal
 
-ROOT: Final = "/api/v1"
+ROOT: Final = API_ROOT
 _MAX_PARAMETERS: Final = 32
 
 BucketName = Annotated[
