@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import current, settings
+from . import current, settings, step_spans
 from ._tracebacks import shortened
 from .artifacts import scratch
 from .engine import adapter, progress
@@ -58,13 +58,16 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
     # Before anything is uploaded: a missing input is a mistake that needs no server to find.
     given = _with_defaults(inputs or {}, adapter.inputs_of(workflow))
     policy = ByOptions()()
-    present = settings.resolve()
+    present, name = settings.resolve(), adapter.name_of(workflow)
     with (
+        # around the log: what that writes belongs to the run
+        step_spans.run(name) as span,
         _summary_at_end(resume=present.resume.value) as logs,
         progress.shown(wanted=present.progress.value) as watcher,
-        run_log.logged(adapter.name_of(workflow), policy.store, watcher) as log,
+        run_log.logged(name, policy.store, watcher) as log,
     ):
         logs.append(log)
+        span.set({"lucas.run.id": log.key})
         # Inputs may be generators that use scratch directories; these go as soon as the inputs are stored.
         with scratch.step():
             travelling = outgoing.offload_each(given, Fixed(policy))

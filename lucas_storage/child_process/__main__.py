@@ -7,10 +7,16 @@ import pickle
 import socket
 import sys
 from contextlib import suppress
+from typing import Final
+
+from actorc.storage.tracing import setup, spans
 
 from . import asking, lifeline
 from .channel import Channel, Kind
 from .raised import Raised
+
+_FLUSH: Final = 2.0
+"""Seconds for the export of spans at the end."""
 
 
 def main() -> None:
@@ -27,11 +33,13 @@ def main() -> None:
     surroundings.take(lambda record: channel.send((Kind.LOG, record)))
     asking.over(channel)
     packed = channel.connection.recv_bytes()
+    setup.set_up(setup.WORKER)
     message = _outcome(channel, packed)
     del packed
     # A function that forks may let its child come back here, which has nothing to tell.
     if os.getpid() == own:
         _flush()
+        _flush_spans(channel)
         with suppress(OSError):  # the function closed all files; the parent is told so by the end of the channel
             channel.send_packed(message)
     # No regular exit, which would wait for threads of the function.
@@ -49,6 +57,14 @@ def _outcome(channel: Channel, packed: bytes) -> bytes:
     except BaseException as error:  # noqa: BLE001  # raised again by the parent
         repeated = call is not None and call.is_repeated_after(error)
         return pickle.dumps((Kind.RAISED, Raised.of(error, is_repeated=repeated)))
+
+
+def _flush_spans(channel: Channel) -> None:
+    # Here, since the parent kills this process once it has the outcome; and not at the cost of the time of the call.
+    if spans.is_on():
+        with suppress(OSError):
+            channel.send((Kind.ENDED, None))
+        spans.flush(_FLUSH)
 
 
 def _flush() -> None:

@@ -28,6 +28,8 @@ _START: Final = 300.0
 """Seconds that a process has to start and to import what the function needs, before its own time begins."""
 _POLL: Final = 0.1
 """Seconds between two looks whether the process has ended, where the system has no descriptor for that."""
+_TELLING: Final = 60.0
+"""Seconds from the end of the call to its outcome, at most."""
 _LAST: Final = 1.0
 """Seconds from the end of a channel to the end of its process, at most, if it is the process that ended."""
 _LOOK: Final = os.WEXITED | os.WNOWAIT | os.WNOHANG
@@ -172,6 +174,8 @@ class _Child:
         if kind == Kind.READY:
             self._is_ready = True
             self._arm(self._seconds)
+        elif kind == Kind.ENDED:
+            self._arm(_TELLING)
         elif kind == Kind.LOG:
             logging.getLogger(content.name).handle(content)
         elif kind == Kind.ASK:

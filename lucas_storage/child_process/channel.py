@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """A record of `logging`."""
     ASK = "ask"
     """A question, whose answer the child waits for."""
+    ENDED = "ended"
+    """The call has ended; its time is over, and its outcome follows at once."""
     RETURNED = "returned"
     RAISED = "raised"
 

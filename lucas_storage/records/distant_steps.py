@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from actorc.storage.errors import StorageError
+from actorc.storage.tracing import spans
+from lucas_storage import step_spans
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.openlineage.run_events import Failure
 
@@ -49,6 +51,9 @@ class Place(TypedDict):
     """Logical name of the store of the records."""
     values: str
     """How far arguments and errors are recorded."""
+    traceparent: NotRequired[str]
+    """The span that the step belongs to (W3C Trace Context), where the run is traced."""
+    tracestate: NotRequired[str]
 
 
 def joined(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +90,8 @@ class DistantStep:
             "values": note.values,
         }
         """Travels with the call."""
+        self._span = step_spans.distant_step(note.function)
+        self.place.update(dict(self._span.headers))  # type: ignore[typeddict-item]  # of these two names
 
     def end(self, error: BaseException | None) -> None:
         """Note the end of the step, as it is seen from here."""
@@ -92,6 +99,7 @@ class DistantStep:
         note.seconds = time.perf_counter() - self._start
         if error is not None:
             note.failed(error)
+        step_spans.ended(self._span, None if error is None else type(error))
         self._ended(note, None if error is None else Failure.of(error, note.message, note.traceback))
 
 
@@ -178,7 +186,9 @@ class DistantLog:
 
     def _record(self, note: StepNote) -> list[Prepared]:
         name = record_store.step_key(self._place["run"], self._place["told"])
-        return [Prepared(self._storage, name, note.record(self._storage))]
+        # on the thread that writes, which belongs to no run
+        with spans.within(self._place):
+            return [Prepared(self._storage, name, note.record(self._storage))]
 
 
 class ChildLog:

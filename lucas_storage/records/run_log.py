@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
+from actorc.storage.tracing import spans
 from lucas_storage import current, settings
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.engine.provenance import makers_of_result
@@ -78,14 +79,15 @@ def part_of_run(place: Place | None) -> Iterator[None]:
     if place is None:
         yield
         return
-    try:
-        log = DistantLog(place)
-    except StorageError as error:
-        logger.warning("the record of a step is not written because of %s; the step goes on", reason_of(error))
-        yield
-        return
-    with bound(_current, log), current.run(place["run"]):
-        yield
+    with spans.within(place):
+        try:
+            log = DistantLog(place)
+        except StorageError as error:
+            logger.warning("the record of a step is not written because of %s; the step goes on", reason_of(error))
+            yield
+            return
+        with bound(_current, log), current.run(place["run"]):
+            yield
 
 
 def distant_step(function: str) -> DistantStep | None:

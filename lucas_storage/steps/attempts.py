@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
+from lucas_storage import step_spans
 from lucas_storage.records import run_log
 from lucas_storage.records.step_note import StepNote, message_of
 
@@ -81,14 +82,14 @@ def repeated(
             # The run may be over already, and with it what the attempt did.
             is_last = not attempt.is_repeated_after(error) or not run_log.pause(0)
             if number > 1 or not is_last:
-                _record(note, start, error)
+                _record(note, number, start, error)
             if is_last:
                 raise
             pause = policy.pause(number)
             _warn(function, number, policy.retries + 1, pause, error)
         else:
             if number > 1:
-                _record(note, start)
+                _record(note, number, start)
             return out
         # Out of the handler, which would keep all values of the failed attempt in memory.
         if not run_log.pause(pause):
@@ -97,20 +98,22 @@ def repeated(
 
 
 def _last(make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, note: StepNote | None) -> Any:
-    start = time.perf_counter()
+    number, start = policy.retries + 1, time.perf_counter()
     try:
         out = make(AttemptUnderWay())
     except Exception as error:
-        _record(note, start, error)
-        error.add_note(f"this was attempt {policy.retries + 1} of {policy.retries + 1}")
+        _record(note, number, start, error)
+        error.add_note(f"this was attempt {number} of {number}")
         raise
-    _record(note, start)
+    _record(note, number, start)
     return out
 
 
-def _record(note: StepNote | None, start: float, error: Exception | None = None) -> None:
+def _record(note: StepNote | None, number: int, start: float, error: Exception | None = None) -> None:
+    seconds = time.perf_counter() - start
+    step_spans.attempted(number, seconds, error)
     if note is not None:
-        note.attempted(time.perf_counter() - start, error)
+        note.attempted(seconds, error)
 
 
 def _warn(function: str, number: int, most: int, pause: float, error: Exception) -> None:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from actorc.storage.tracing import spans
+from actorc.storage.tracing.spans import Headers
 from lucas_storage import current
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.store import store_for
@@ -74,6 +76,8 @@ class ChildAttempt:
     recorded: tuple[str, RecordedValues] | None
     """Key of the step in the record of its run, and how far values are recorded there; None without a run."""
     attempt: AttemptUnderWay
+    trace: Headers = ()
+    """The span that it belongs to."""
     step: _Step | None = None
 
     @classmethod
@@ -99,6 +103,7 @@ class ChildAttempt:
             folder=folder,
             recorded=recorded,
             attempt=AttemptUnderWay(),
+            trace=spans.active_span().headers,
         )
 
     def prepare(self) -> None:
@@ -116,6 +121,7 @@ class ChildAttempt:
         inner: list[Inner] = []
         runtime = DistantRuntime(self.input) if self.given is None else None
         with ExitStack() as stack:
+            stack.enter_context(spans.within(dict(self.trace)))
             for overrides in self.contexts:
                 stack.enter_context(storage_context(**overrides))
             if self.run is not None:

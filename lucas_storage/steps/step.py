@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lucas_storage import _tracebacks, current, settings
+from lucas_storage import _tracebacks, current, settings, step_spans
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.cache import leases
 from lucas_storage.errors import CacheKeyError
@@ -45,16 +45,17 @@ _Inputs: TypeAlias = Callable[[], Any]
 class _Once:
     """The result of a function, which is called when it is first asked for; cheaper to make than a cache."""
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_make", "made")
 
     def __init__(self, make: Callable[[], str]) -> None:
         self._make = make
-        self._made: str | None = None
+        self.made: str | None = None
+        """The result; None as long as nobody has asked."""
 
     def __call__(self) -> str:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        if self.made is None:
+            self.made = self._make()
+        return self.made
 
 
 class Step:
@@ -102,8 +103,12 @@ class Step:
         runtime = self._binder.runtime(args, kwargs)
         given = self._binder.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
-        scope = self._scope(inputs, is_nested=current.step_scope() is not None)
-        with current.step(scope), run_log.step(self._name, inputs, self._recorded) as note:
+        key, scope = self._scope(inputs, is_nested=current.step_scope() is not None)
+        with (
+            step_spans.step(self._name) as span,
+            current.step(scope),
+            run_log.step(self._name, inputs, self._recorded) as note,
+        ):
             if note is not None:
                 note.version = self._version.known()
             # Once: the environment and the settings file are asked at every call of every function.
@@ -115,6 +120,7 @@ class Step:
                 )
             if note is not None:
                 note.outputs, note.returned, note.reused = mentioned(out), out, reused
+            _tell(span, key, note, reused=reused)
             return out
 
     def _result(
@@ -166,13 +172,13 @@ class Step:
             given: The arguments of other functions.
             is_nested: Whether another step called this one.
         """
-        scope = self._scope((lambda: given) if runtime is None else runtime.input, is_nested=is_nested)
+        _, scope = self._scope((lambda: given) if runtime is None else runtime.input, is_nested=is_nested)
         with current.step(scope):
             return self._stored(attempt, runtime, given, ByOptions(self._options, settings.of_step()))
 
-    def _scope(self, inputs: _Inputs, *, is_nested: bool) -> current.StepScope:
+    def _scope(self, inputs: _Inputs, *, is_nested: bool) -> tuple[_Once, current.StepScope]:
         key = _Once(lambda: self._key(inputs()))
-        return current.StepScope(function=self._name, key=key, is_nested=is_nested)
+        return key, current.StepScope(function=self._name, key=key, is_nested=is_nested)
 
     def _attempted(
         self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions, note: StepNote | None
@@ -241,6 +247,13 @@ class Step:
         if not self._warned:
             self._warned = True
             logger.warning("%s; this step runs every time", error.message)
+
+
+def _tell(span: step_spans.Block, key: _Once, note: StepNote | None, *, reused: bool) -> None:
+    """Tell the span of a step how it went; its call key only if that was found out anyway, which takes time."""
+    if reused:
+        span.reused()
+    span.set({"lucas.call_key": key.made or "", "lucas.step.id": "" if note is None else note.key})
 
 
 def _name_memo(note: StepNote | None, key: str) -> None:

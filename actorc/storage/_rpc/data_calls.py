@@ -38,6 +38,16 @@ class Write(Generic[T]):
         self._open.idempotency_key = fresh_key()
         self._open.declared_size = upload.size or 0
 
+    @property
+    def bucket(self) -> str:
+        """The bucket."""
+        return self._open.bucket
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return self._open.key
+
     @staticmethod
     def of_object(upload: Upload, destination: Destination) -> Write[ObjectInfo]:
         """Return the upload of an object."""
@@ -125,16 +135,21 @@ class Read:
     """A download as a stream; every attempt asks for the bytes that are still missing."""
 
     def __init__(self, bucket: str, key: str, download: Download, if_match: str | None) -> None:
-        self._bucket = bucket
-        self._key = key
+        self.bucket = bucket
+        self.key = key
         self._download = download
         self._if_match = if_match or ""
+
+    @property
+    def size(self) -> int:
+        """Bytes received."""
+        return self._download.received
 
     def request(self) -> bytes:
         """Return the serialized request for the missing bytes."""
         return pb.ReadObjectRequest(
-            bucket=self._bucket,
-            key=self._key,
+            bucket=self.bucket,
+            key=self.key,
             ranges=[messages.range_message(self._download.remaining())],
             generation=self._download.generation or 0,
             if_match=self._if_match,
@@ -161,7 +176,7 @@ class Read:
                 raise DamagedMessageError("a part of the answer is neither a description nor bytes")
 
     def _expected(self, info: ObjectInfo) -> ObjectInfo:
-        return answer_checks.of_read(info, self._bucket, self._key, self._download.generation, self._if_match)
+        return answer_checks.of_read(info, self.bucket, self.key, self._download.generation, self._if_match)
 
     def finish(self) -> None:
         """Check that all bytes arrived."""

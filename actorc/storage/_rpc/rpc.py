@@ -18,8 +18,9 @@ from google.protobuf.message_factory import GetMessageClass
 from actorc.storage._wire.call_headers import PREFIX, SERVICE
 from actorc.storage.config import ClientOptions
 
-from . import answer_checks, cancellation
+from . import answer_checks, call_span, cancellation
 from .attempt_messages import Exchange, Peer
+from .call_span import CallSpan
 from .retries.attempts import Attempt, Attempts
 from .retries.endpoints import Endpoints
 from .retries.retry_policy import RetryPolicy
@@ -40,7 +41,19 @@ _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
 """By the class of a request, the full name of its method and the class of the answer."""
 
 
-class Receiver(Protocol):
+class Named(Protocol):
+    """What a call is about, for its span."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket."""
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+
+
+class Receiver(Named, Protocol):
     """A download, as `Rpc.receive` drives it; each attempt begins with a new request."""
 
     def request(self) -> bytes:
@@ -58,7 +71,7 @@ class Receiver(Protocol):
         """Check that all bytes arrived."""
 
 
-class Sender(Protocol[T_co]):
+class Sender(Named, Protocol[T_co]):
     """An upload, as `Rpc.send` drives it in one attempt."""
 
     @property
@@ -143,7 +156,7 @@ class Rpc:
                     os.close(descriptor)
                 raise
 
-        return self._unary(path, request, make, timeout, patient=timeout is not None)
+        return self._unary(path, request, make, timeout, patient=timeout is not None, may_be_unmade=True)
 
     def _unary(
         self,
@@ -153,15 +166,22 @@ class Rpc:
         timeout: float | None,
         *,
         patient: bool,
+        may_be_unmade: bool = False,
     ) -> T:
         body = request.SerializeToString()
         proof = CallSigner(self._signer, path)
-        attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
-        while True:
-            with attempts as attempt:
-                exchange, start = self._begun(path, attempt, proof)
-                with exchange, self._transports[attempt.endpoint].connection(streams=False) as connection:
-                    return make(start, exchange, connection, exchange.seal(body))
+        with call_span.started(path, request) as span:
+            seconds = self._options.timeout if timeout is None else timeout
+            attempts = self._attempts(proof, seconds, span, patient=patient)
+            while True:
+                with attempts as attempt:
+                    exchange, start = self._begun(path, attempt, proof, span)
+                    with exchange, self._transports[attempt.endpoint].connection(streams=False) as connection:
+                        result = make(start, exchange, connection, exchange.seal(body))
+                        if may_be_unmade and result is None:
+                            span.unmade()
+                        span.moved(result)
+                        return result
 
     def receive(
         self, method: str, receiver: Receiver, *, timeout: float | None = None
@@ -175,17 +195,19 @@ class Rpc:
         """
         path = _PATHS[method]
         proof = CallSigner(self._signer, path)
-        attempts = self._attempts(proof, timeout, patient=timeout is not None)
-        while True:
-            with attempts as attempt:
-                exchange, start = self._begun(path, attempt, proof)
-                with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
-                    body = exchange.seal(receiver.request())
-                    answers = connection.receive(start, body, self._options.idle_timeout)
-                    opened = partial(exchange.open, announced=answers.announced)
-                    yield from self._payload(answers, receiver, opened, attempts)
-                    receiver.finish()
-                    return
+        with call_span.started(path, receiver) as span:
+            attempts = self._attempts(proof, timeout, span, patient=timeout is not None)
+            while True:
+                with attempts as attempt:
+                    exchange, start = self._begun(path, attempt, proof, span)
+                    with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
+                        body = exchange.seal(receiver.request())
+                        answers = connection.receive(start, body, self._options.idle_timeout)
+                        opened = partial(exchange.open, announced=answers.announced)
+                        yield from self._payload(answers, receiver, opened, attempts)
+                        receiver.finish()
+                        span.moved(receiver)
+                        return
 
     def _payload(
         self, answers: Answers, receiver: Receiver, opened: Callable[[bytes], bytes | None], attempts: Attempts
@@ -212,26 +234,36 @@ class Rpc:
         """
         path = _PATHS[method]
         proof = CallSigner(self._signer, path)
-        attempts = self._attempts(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
-        while True:
-            with attempts as attempt:
-                exchange, start = self._begun(path, attempt, proof)
-                with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
-                    writing = WriteCall(connection, start, exchange, self._options.idle_timeout)
-                    with writing as call, cancellation.running(call.cancel):
-                        reply = sender.send(call)
-                    self._reached = True
-                    return reply
+        with call_span.started(path, sender) as span:
+            attempts = self._attempts(
+                proof, timeout, span, patient=timeout is not None, may_repeat=lambda: sender.replayable
+            )
+            while True:
+                with attempts as attempt:
+                    exchange, start = self._begun(path, attempt, proof, span)
+                    with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
+                        writing = WriteCall(connection, start, exchange, self._options.idle_timeout)
+                        with writing as call, cancellation.running(call.cancel):
+                            reply = sender.send(call)
+                        self._reached = True
+                        if reply is None:
+                            span.unmade()
+                        span.moved(reply)
+                        return reply
 
-    def _begun(self, path: str, attempt: Attempt, proof: CallSigner) -> tuple[Exchange, Start]:
+    def _begun(self, path: str, attempt: Attempt, proof: CallSigner, span: CallSpan) -> tuple[Exchange, Start]:
         """Return the checks of the messages of an attempt, and how it starts."""
         exchange = Exchange(path, attempt, self._peers[attempt.endpoint])
-        return exchange, Start(path, lambda first: exchange.metadata + proof.sign(first), attempt.left)
+        span.over(attempt)
+        # not signed: they tell nothing but where a span belongs, and servers of earlier versions pass over them
+        metadata = exchange.metadata + span.headers
+        return exchange, Start(path, lambda first: metadata + proof.sign(first), attempt.left)
 
     def _attempts(
         self,
         proof: CallSigner,
         timeout: float | None,
+        span: CallSpan,
         *,
         patient: bool,
         may_repeat: Callable[[], bool] = lambda: True,
@@ -245,6 +277,7 @@ class Rpc:
             may_repeat=may_repeat,
             patient=self._options.patient or patient,
             correct=proof.correct,
+            failed=span.failed,
         )
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
@@ -12,3 +13,5 @@ PREFIX: Final = f"/{SERVICE.full_name}/"
 ATTEMPT_KEY: Final = "x-attempt"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The trailer with the serialized `Status` of a call that failed."""
+ATTRIBUTES: Final[Mapping[str, str]] = {"rpc.system.name": "grpc"}
+"""Attributes that the spans of all calls have, whichever transport carries them: methods and status are gRPC's."""

@@ -7,6 +7,8 @@ import signal
 import socket
 import sys
 
+from actorc.storage.tracing import setup
+
 from .loop import serve
 
 
@@ -17,6 +19,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
+    setup.set_up(setup.WORKER)
     try:
         serve(channel)
     except BaseException:  # noqa: BLE001  # the process ends here, so nothing else would show it

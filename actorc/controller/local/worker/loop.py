@@ -18,10 +18,13 @@ from actorc.controller.local import messages
 from actorc.controller.local.framing import FrameReader, header
 from actorc.controller.local.messages import Received
 from actorc.controller.protocol.protobuf_fields import Buffer, Parts
+from actorc.storage.tracing import spans
 
 from .functions import Functions
 from .lucas_import_hook import provide_lucas
 
+_FLUSH_SECONDS: Final = 1.0
+"""Seconds for the export of spans before a result is sent."""
 _JOINED_SIZE: Final = 64 << 10
 """Bytes up to which copying the parts into one buffer is cheaper than several system calls."""
 
@@ -69,7 +72,7 @@ class _Worker:
     def _execute(self, functions: Functions, received: Received[pb.WorkerMessage]) -> None:
         # looked up now: by the time the call runs, another function may have that name
         handler = functions.find(received.message.execute.name)
-        self._threads.run(lambda: self._send(functions.call(handler, received)))
+        self._threads.run(lambda: self._send(_told(functions.call(handler, received))))
 
     def _send(self, parts: Parts) -> None:
         size = sum(map(len, parts))
@@ -77,6 +80,12 @@ class _Worker:
         with self._sending:
             for piece in whole if size > _JOINED_SIZE else (b"".join(whole),):
                 self._channel.sendall(piece)
+
+
+def _told(result: Parts) -> Parts:
+    """Return a result once its spans are exported: the controller may kill this process when the run has it."""
+    spans.flush(_FLUSH_SECONDS)
+    return result
 
 
 class _Threads:

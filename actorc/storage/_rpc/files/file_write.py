@@ -42,6 +42,16 @@ class FileWrite:
             **messages.destination_fields(destination), idempotency_key=fresh_key(), declared_size=self._size
         )
 
+    @property
+    def bucket(self) -> str:
+        """The bucket."""
+        return self._open.bucket
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return self._open.key
+
     def send(self, call: WriteCall) -> ObjectInfo | None:
         """Have the file copied and stored; return the description of the object, None if the call passes no files."""
         if not call.passes_files:

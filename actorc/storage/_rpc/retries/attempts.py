@@ -53,6 +53,7 @@ class Attempts:
         patient: Whether the caller gave a timeout, so that attempts go on while no server is reachable.
         correct: Takes an error and the request id; returns whether a new signature, with the server's time, may help.
             Called until it returned True once.
+        failed: Called with an attempt that failed, its error, and the seconds until the next one.
 
     Raises:
         InvalidParameterError: `timeout` is not above 0.
@@ -69,6 +70,7 @@ class Attempts:
         may_repeat: Callable[[], bool],
         patient: bool = False,
         correct: Callable[[StorageError, str], bool] = lambda _error, _request_id: False,
+        failed: Callable[[Attempt, StorageError, float], None] = lambda _attempt, _error, _seconds: None,
     ) -> None:
         self._options = options
         self._endpoints = endpoints
@@ -79,6 +81,7 @@ class Attempts:
         self._reached = reached
         self._may_repeat = may_repeat
         self._correct = correct
+        self._tell_failed = failed
         self._corrected = False
         self._endpoint = ""
         self._request_id = new_request_id()
@@ -103,6 +106,9 @@ class Attempts:
     def __enter__(self) -> Attempt:
         self._attempts += 1
         self._endpoint = self._endpoints.current
+        return self._attempt()
+
+    def _attempt(self) -> Attempt:
         return Attempt(self._endpoint, self._request_id, self._attempts, self._left())
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
@@ -125,6 +131,8 @@ class Attempts:
             return False
         # once only: a clock that is wrong again right after its correction will not be mended by a third signature
         self._corrected = self._correct(error, self._request_id)
+        if self._corrected:
+            self._tell_failed(self._attempt(), error, 0.0)
         return self._corrected
 
     def _switch_server(self, endpoint: str, error: StorageError) -> bool:
@@ -154,6 +162,7 @@ class Attempts:
             error.message += "; the source was not sent again, it can be read once only, pass bytes or a seekable file"
             raise error
         log.warning("attempt %d of call %s failed, trying again: %s", self._attempts, self._request_id, error)
+        self._tell_failed(self._attempt(), error, seconds)
         cancellation.sleep(seconds)
 
     def _with_attempts(self, error: StorageError) -> StorageError:

@@ -116,6 +116,7 @@ class Api:
     def _answer(self, target: str, confirm: Confirm, peer: str, exchange: Exchange) -> None:
         path, _, query = target.partition("?")
         route, in_path = self._route(path, exchange.method)
+        exchange.route = ROOT + route.path
         body = _body(exchange) if exchange.method == "POST" else b""
         renewed = partial(self._request, partial(confirm, body), peer, exchange.headers.get("Last-Event-ID", ""))
         request = renewed()

@@ -38,6 +38,7 @@ class Exchange:
         principal: The caller, once it is known.
         bucket: Bucket that the request is about, for the access log, where it is not known before.
         key: Likewise, its key.
+        route: The path with names in place of values, for its span.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.bucket = ""
         self.key = ""
+        self.route = ""
         self._request = request
         self._transport = request.transport
         self._idle_timeout = idle_timeout

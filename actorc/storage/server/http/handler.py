@@ -8,24 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
 
-from actorc.storage._wire.request_ids import new_request_id
 from actorc.storage._wire.url_signing import METHODS, Grant, PresignedUrl, read_url
 from actorc.storage.errors import InvalidParameterError, ResourceExhaustedError, StorageError
-from actorc.storage.server.auth.access import NOBODY, Principal
+from actorc.storage.server.auth.access import Principal
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import WRONG, PresignedUrls
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
 from actorc.storage.server.store.store import ObjectStore
-from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
+from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
+from actorc.storage.tracing.spans import Span
 
 from . import objects
 from .api_face import Admitted, Api
@@ -33,31 +31,14 @@ from .errors import Refusal
 from .event_streams import EventStreams, Stream
 from .exchange import Exchange
 from .pages import Pages
+from .request_record import CLIENT_GONE, RequestRecord
 from .responses import common_headers, internal, page_response, refusal_response
 
 log = logging.getLogger(__name__)
 
+_OBJECT = "/o/{bucket}/{key}"
 _RETRY_AFTER = 1.0
 """Seconds after which a refused request may be admitted."""
-_LOGGED = frozenset((*METHODS, "POST"))
-"""Methods that the access log names."""
-_CLIENT_GONE = 499
-"""Status in the access log if the peer went away before it had the response."""
-
-
-@dataclass(slots=True)
-class _RequestRecord:
-    """Facts about a request for its access line, filled in as they become known."""
-
-    request_id: str
-    method: str
-    peer: str
-    bucket: str = ""
-    key: str = ""
-    principal: Principal = NOBODY
-    exchange: Exchange | None = None
-    status: int = _CLIENT_GONE
-    began: float = field(default_factory=time.perf_counter)
 
 
 class HttpHandler:
@@ -134,9 +115,7 @@ class HttpHandler:
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
 
     async def _call(self, request: web.BaseRequest, *, misdirected: bool) -> web.StreamResponse:
-        # read at once, since a closed connection has no peer name
-        peer = _peer(request)
-        record = _RequestRecord(new_request_id(), request.method if request.method in _LOGGED else "OTHER", peer)
+        record = RequestRecord(request, _target(request).partition("?")[0])
         try:
             if misdirected:
                 record.status = 421
@@ -147,13 +126,13 @@ class HttpHandler:
                 return response
             return await self._response(request, record)
         finally:
-            self._access_log.record(_ended(record))
+            self._access_log.record(record.ended())
 
-    async def _response(self, request: web.BaseRequest, record: _RequestRecord) -> web.StreamResponse:
+    async def _response(self, request: web.BaseRequest, record: RequestRecord) -> web.StreamResponse:
         try:
             response = await self._perform(request, record)
         except ConnectionError:
-            refusal = Refusal(_CLIENT_GONE, "NetworkError", "the connection broke")
+            refusal = Refusal(CLIENT_GONE, "NetworkError", "the connection broke")
         except web.RequestPayloadError:
             refusal = Refusal(400, "InvalidParameter", "the body is broken off or malformed, and nothing was stored")
         except Refusal as error:
@@ -182,7 +161,7 @@ class HttpHandler:
                 response.body = refusal.problem(request_id)
         return response
 
-    async def _perform(self, request: web.BaseRequest, record: _RequestRecord) -> web.StreamResponse:
+    async def _perform(self, request: web.BaseRequest, record: RequestRecord) -> web.StreamResponse:
         admitted = self._admitted(request, record)
         record.principal, record.bucket, record.key = admitted.principal, admitted.bucket, admitted.key
         # without waiting: the event loop must not block
@@ -195,7 +174,7 @@ class HttpHandler:
         record.exchange = exchange = Exchange(request, self._idle_timeout, headers, self._confirm)
         exchange.principal = admitted.principal
         # released when the thread ends and not when the request does: a cancelled request leaves its thread running
-        work = self._threads.submit(self._work, admitted, exchange)
+        work = self._threads.submit(self._work, admitted, exchange, record.span)
         work.add_done_callback(self._leave)
         self._running[exchange] = waiting = asyncio.wrap_future(work)
         try:
@@ -204,6 +183,7 @@ class HttpHandler:
             del self._running[exchange]
             record.principal = exchange.principal or record.principal
             record.bucket, record.key = record.bucket or exchange.bucket, record.key or exchange.key
+            record.route = exchange.route
         if exchange.stream is not None:
             return await self._stream(request, exchange, *exchange.stream)
         assert exchange.response is not None
@@ -231,7 +211,7 @@ class HttpHandler:
         with self._in_flight:
             return stream.poll()
 
-    def _admitted(self, request: web.BaseRequest, record: _RequestRecord) -> Admitted:
+    def _admitted(self, request: web.BaseRequest, record: RequestRecord) -> Admitted:
         """Return the caller and the work of a request.
 
         Raises:
@@ -253,11 +233,13 @@ class HttpHandler:
         return Admitted(principal, work, record.bucket, record.key)
 
     def _transfer(self, exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
+        exchange.route = _OBJECT
         with self._access_log.transfer():
             objects.answer(exchange, store, grant)
 
-    def _work(self, admitted: Admitted, exchange: Exchange) -> None:
-        with self._in_flight:
+    def _work(self, admitted: Admitted, exchange: Exchange, span: Span) -> None:
+        # the API makes calls of its own, which belong to the request
+        with self._in_flight, span.active():
             admitted.work(exchange)
 
     def _leave(self, _done: Future[None]) -> None:
@@ -280,25 +262,3 @@ def _target(request: web.BaseRequest) -> str:
 
 def _authority(request: web.BaseRequest) -> str:
     return request.raw_path.partition("://")[2].partition("/")[0].partition("?")[0]
-
-
-def _ended(record: _RequestRecord) -> EndedCall:
-    return EndedCall(
-        method=record.method,
-        status=str(record.status),
-        bucket=record.bucket,
-        key=record.key,
-        size=record.exchange.size if record.exchange else 0,
-        seconds=time.perf_counter() - record.began,
-        request_id=record.request_id,
-        peer=record.peer,
-        access_key=record.principal.access_key,
-        proved=record.principal is not NOBODY,
-    )
-
-
-def _peer(request: web.BaseRequest) -> str:
-    """Return the address of the peer in gRPC's notation."""
-    address = request.get_extra_info("peername") or ("", 0)
-    host, port = address[:2]
-    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -17,6 +17,7 @@ from actorc.storage.server.auth.access_keys import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
+from actorc.storage.tracing import setup
 
 from .announcement import announced, occupied
 from .descriptor_limit import raise_limit
@@ -57,6 +58,7 @@ def serve(
     # stored data is for clients of the server; other users of the machine must not read the files
     os.umask(0o077)
     raise_limit()
+    setup.set_up(setup.SERVER)
     shutdown = ShutdownFlag()
     with ExitStack() as stack:
         resources = _acquired(options, stack, private=private)

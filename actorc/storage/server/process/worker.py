@@ -26,6 +26,7 @@ from actorc.storage.server.option_sources import from_plain
 from actorc.storage.server.server import StorageServer
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.telemetry import log_output
+from actorc.storage.tracing import setup
 
 from .shutdown import ShutdownFlag
 
@@ -68,6 +69,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
         # the supervisor raises the error in the process that the user started
         options = from_plain(order["options"])
         log_output.configure(options, of_worker=True, level=order["level"])
+        setup.set_up(setup.SERVER)
         server = StorageServer(options, group=group, own=own)
         server.start()
     except StorageError as error:

@@ -18,7 +18,10 @@ from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
-from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
+from actorc.storage.server.telemetry import call_spans
+from actorc.storage.server.telemetry.access_log import AccessLog
+from actorc.storage.server.telemetry.ended_call import EndedCall
+from actorc.storage.tracing import spans
 
 from .call_context import CallContext, PeerGoneError, Progress, Trailers
 
@@ -69,6 +72,8 @@ class Call:
         self.request_id = head.request_id
         self.first_attempt = head.metadata.get(call_headers.ATTEMPT_KEY) == "1"
         """Whether the client says that it has not sent this request before."""
+        self.span = call_spans.of_rpc(head.method, head.metadata)
+        self._trace_id = self.span.trace_id or spans.trace_id_in(head.metadata)
         self._checks = _checks(head)
         self._context = context
         self._peer = context.peer()
@@ -191,6 +196,8 @@ class Call:
             peer=self._peer,
             access_key=self.principal.access_key,
             proved=self.principal is not NOBODY,
+            trace_id=self._trace_id,
+            span=self.span,
         )
 
 

@@ -93,7 +93,10 @@ class CallFlow:
 
         def answer(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> bytes:
             with self._in_flight:
-                return call.packed(behavior(self._request(call, proof, bodies, read), call))
+                request = self._request(call, proof, bodies, read)
+                # where the work is done on this thread alone; that of a stream may go on on others
+                with call.span.active():
+                    return call.packed(behavior(request, call))
 
         return answer
 

@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
+
+from . import call_spans
+from .ended_call import MAX_NAME, EndedCall
 
 LOGGER_NAME: Final = "actorc.storage.server.access"
 """Name of the logger of access lines, by which they are told from others and turned off."""
@@ -15,56 +18,20 @@ LOGGER_NAME: Final = "actorc.storage.server.access"
 _lines = logging.getLogger(LOGGER_NAME)
 log = logging.getLogger(__name__)
 
-_MAX_TEXT: Final = 1024
-"""Characters of a name: as many as a key may have; longer texts are no names and are cut."""
 _MAX_UNPROVED_LINES: Final = 100
 """Access lines for callers without proof of a key, in each `_PERIOD_SECONDS`."""
 _PERIOD_SECONDS: Final = 10.0
 """Seconds."""
-_LINE: Final = "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s by=%s"
-
-
-class EndedCall(NamedTuple):
-    """A call that has ended, for its access line."""
-
-    method: str
-    """Name of the gRPC or HTTP method."""
-    status: str
-    """Name of the gRPC status, or number of the HTTP status."""
-    bucket: str
-    key: str
-    size: int
-    """Bytes of objects received or sent."""
-    seconds: float
-    request_id: str
-    peer: str
-    """Address of the peer."""
-    access_key: str
-    """Id of the caller's key; empty if none was proved, or on a server without keys."""
-    proved: bool
-    """Whether the caller was identified; True for every caller of a server without keys."""
-
-    def fields(self) -> dict[str, str | int | float]:
-        """Return the fields of its access line by their names there: names are cut to the longest valid one."""
-        return {
-            "method": self.method,
-            "status": self.status,
-            "bucket": self.bucket[:_MAX_TEXT],
-            "key": self.key[:_MAX_TEXT],
-            "bytes": self.size,
-            "ms": round(self.seconds * 1000, 1),
-            "request": self.request_id,
-            "peer": self.peer,
-            "by": self.access_key or "-",
-        }
+_LINE: Final = "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s by=%s%s"
 
 
 class AccessLog:
-    """Records ended calls: writes access lines and notifies listeners. Any thread may call it.
+    """Records ended calls: writes access lines, ends spans and notifies listeners. Any thread may call it.
 
     Every admitted call has its access line. A refusal costs the caller nothing, so a peer that can connect could fill
     the disk with lines: of the calls that ended before their caller was identified, 100 in ten seconds have a line, and
-    the others are counted. Listeners get all calls.
+    the others are counted. So it is with spans, which an exporter would drop among those of others. Listeners get all
+    calls.
 
     Args:
         clock: Monotonic seconds.
@@ -84,9 +51,10 @@ class AccessLog:
         self._unproved = 0
 
     def record(self, ended: EndedCall) -> None:
-        """Record the end of a call: notify the listeners and, unless it exceeds the limit, log it."""
+        """Record the end of a call: notify the listeners and, unless it exceeds the limit, log it and end its span."""
         if self._has_line(ended):
             _write(ended)
+            call_spans.end(ended)
         for listener in self.listeners:
             listener(ended)
 
@@ -136,13 +104,14 @@ def _write(ended: EndedCall) -> None:
     told = (
         ended.method,
         ended.status,
-        ascii(ended.bucket[:_MAX_TEXT]),
-        ascii(ended.key[:_MAX_TEXT]),
+        ascii(ended.bucket[:MAX_NAME]),
+        ascii(ended.key[:MAX_NAME]),
         ended.size,
         ended.seconds * 1000,
         ended.request_id,
         ended.peer,
         ended.access_key or "-",
+        f" trace_id={ended.trace_id}" if ended.trace_id else "",
     )
     # not by `info`, which looks for the caller's line in every frame, a third of the whole cost
     _lines.handle(_lines.makeRecord(_lines.name, logging.INFO, __file__, 0, _LINE, told, None, extra={"call": ended}))

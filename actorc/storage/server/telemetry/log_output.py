@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from actorc.storage.server.config import ServerOptions
 
-from .access_log import LOGGER_NAME, EndedCall
+from .access_log import LOGGER_NAME
+from .ended_call import EndedCall
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _WORKER_TEXT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from .access_log import AccessLog, EndedCall
+from .access_log import AccessLog
+from .ended_call import EndedCall
 from .store_metrics import StoreCollector
 from .watched import WatchedServer
 

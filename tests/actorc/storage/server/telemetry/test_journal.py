@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
+from actorc.storage.server.telemetry.access_log import AccessLog
+from actorc.storage.server.telemetry.ended_call import EndedCall
 
 
 class Clock:

@@ -11,7 +11,8 @@ import pytest
 
 from actorc.storage.server import ServerOptions
 from actorc.storage.server.telemetry import log_output
-from actorc.storage.server.telemetry.access_log import LOGGER_NAME, AccessLog, EndedCall
+from actorc.storage.server.telemetry.access_log import LOGGER_NAME, AccessLog
+from actorc.storage.server.telemetry.ended_call import EndedCall
 
 HOSTILE = 'a\n{"level": "error"}\r\x1b[2J\u202e"\udc80'
 CALL = EndedCall(

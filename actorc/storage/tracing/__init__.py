@@ -1,0 +1,1 @@
+"""Traces of OpenTelemetry: spans, and the set-up of processes that belong to this package."""

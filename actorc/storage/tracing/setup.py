@@ -1,0 +1,86 @@
+"""Sets up OpenTelemetry as its own variables say, in processes that belong to this package: servers, workers, commands.
+
+A program of the user sets it up itself, or is started by ``opentelemetry-instrument``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Final
+
+log = logging.getLogger(__name__)
+
+SERVER: Final = "lucas-storage"
+WORKER: Final = "lucas-worker"
+COMMAND: Final = "lucas-storage-cli"
+"""Names of the services that processes of this package are, unless a variable names another."""
+
+_WANTED: Final = "OTEL_TRACES_EXPORTER"
+_OFF: Final = "OTEL_SDK_DISABLED"
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+
+
+def set_up(service: str) -> None:
+    """Trace this process if ``OTEL_TRACES_EXPORTER`` names an exporter and nothing is set up yet; else do nothing.
+
+    What cannot be set up is logged as a warning, and the process goes on without it.
+
+    Args:
+        service: Name of the service, unless ``OTEL_SERVICE_NAME`` or ``OTEL_RESOURCE_ATTRIBUTES`` name it.
+    """
+    names = [name.strip() for name in os.environ.get(_WANTED, "").split(",")]
+    names = [name for name in names if name not in ("", "none")]
+    if not names or os.environ.get(_OFF, "").strip().lower() == "true":
+        return
+    try:
+        _set_up(names, service)
+    except ModuleNotFoundError as error:
+        log.warning(
+            "%s asks for traces, and %s is not installed; pip install 'lucas-storage[otel]'", _WANTED, error.name
+        )
+    except Exception as error:  # noqa: BLE001  # exporters raise what they like, and nothing stops for a trace
+        log.warning("there are no traces, as %s=%s asks for, because of %s", _WANTED, ",".join(names), error)
+
+
+def _set_up(names: list[str], service: str) -> None:
+    from opentelemetry import trace  # noqa: PLC0415  # most processes trace nothing
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return
+    exporters = [_exporter(name) for name in names]
+    provider = TracerProvider(resource=_resource(service))
+    for exporter in exporters:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+def _resource(service: str) -> Any:
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+
+    found = Resource.create()
+    # what the variables say comes first; without them the SDK says `unknown_service`
+    if not str(found.attributes.get("service.name", "")).startswith("unknown_service"):
+        return found
+    return found.merge(Resource({"service.name": service}))
+
+
+def _exporter(name: str) -> Any:
+    """Return a new exporter.
+
+    Raises:
+        LookupError: None of this name is installed.
+    """
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    wanted = _BY_PROTOCOL.values() if name == "otlp" else [name]
+    protocol = next((value for each in _PROTOCOLS if (value := os.environ.get(each))), "")
+    if name == "otlp" and protocol:
+        wanted = [_BY_PROTOCOL.get(protocol, protocol)]
+    for each in sorted(wanted, reverse=True):
+        for found in entry_points(group="opentelemetry_traces_exporter", name=each):
+            return found.load()()
+    raise LookupError(f"no exporter {' or '.join(wanted)!r}; pip install 'lucas-storage[otel]', or name another one")
