@@ -164,7 +164,7 @@ def put_until_it_fails(client, data):
 @pytest.mark.parametrize("size", [10 * KiB, 100 * KiB, 2 * MiB])
 def test_a_full_disk_is_told_and_the_server_goes_on(small_disk, size):
     data = os.urandom(size)
-    take(small_disk / "more", 10 * MiB)
+    take(small_disk / "more", 6 * MiB)
     engine = LocalEngine(small_disk / "data")
     with local_server(engine) as server, server.client(retry=ONCE) as client:
         client.put_object("bucket", "small", b"data")
