@@ -106,6 +106,11 @@ class ObjectInfo(NamedTuple):
     expires_at: datetime | None = None
     """Aware, UTC; None: never."""
 
+    @classmethod
+    def without_details(cls, bucket: str, key: str, size: int, last_modified: datetime) -> ObjectInfo:
+        """Return the entry of a listing without details, in which everything else is empty."""
+        return cls(bucket, key, size, "", 0, 0, "", {}, last_modified)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartInfo:
@@ -201,6 +206,9 @@ class ListQuery:
     within: str = ""
     """List only keys that begin with this, which itself begins with `prefix`, and roll them up behind `prefix`; empty:
     all keys that begin with `prefix`."""
+    details: bool = True
+    """Whether objects are described in full. Otherwise an engine gives at least key, size and time of the last change,
+    by no request for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

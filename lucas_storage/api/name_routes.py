@@ -109,6 +109,7 @@ def _names(request: Request, parameters: OfNames) -> NamePage:
             delimiter="/",
             max_keys=parameters.page_size,
             page_token=parameters.page_token or None,
+            details=False,
         )
     except BucketNotFoundError:
         return NamePage(names=(), next_page_token="")

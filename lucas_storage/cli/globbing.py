@@ -112,12 +112,12 @@ def entries(client: StorageClient, target: Target) -> Iterator[ObjectHead | str]
     return matches(client, target.bucket, prefix, segments, folders=True)
 
 
-def level(client: StorageClient, bucket: str, prefix: str) -> Iterator[ObjectHead | str]:
+def level(client: StorageClient, bucket: str, prefix: str, *, details: bool = True) -> Iterator[ObjectHead | str]:
     """Yield objects and rolled-up prefixes in the order of their names, page by page."""
     token: str | None = ""
     while token is not None:
         # Pages follow the order of all names, objects and prefixes together, so sorting each page sorts the whole.
-        page = client.list_objects(bucket, prefix, delimiter="/", page_token=token or None)
+        page = client.list_objects(bucket, prefix, delimiter="/", page_token=token or None, details=details)
         some: list[ObjectHead | str] = [*page["objects"], *page["common_prefixes"]]
         yield from sorted(some, key=lambda entry: entry if isinstance(entry, str) else entry["key"])
         token = page["next_page_token"]

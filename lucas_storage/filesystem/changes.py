@@ -246,7 +246,7 @@ class ChangeMethods(ListingMethods):
             self.client.delete_bucket(bucket, force=True)
         else:
             # With those that mark directories, which `find` leaves out, and the object of the very name.
-            beneath = [head["key"] for head in self.client.iter_objects(bucket, f"{key}/")]
+            beneath = [head["key"] for head in self.client.iter_objects(bucket, f"{key}/", details=False)]
             if not beneath:
                 self._check_object(path)
             self._delete((bucket, name) for name in (key, *beneath))

@@ -107,7 +107,7 @@ def plan(storage: ArtifactStore, judging: Judging, *, is_for_removal: bool = Fal
     # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
     # referred to in between would be listed as unreferenced. So it is with entries and the records of their runs.
     blobs = _blobs(storage)
-    entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)] if is_for_removal else []
+    entries = list(record_store.keys(storage, record_store.LINEAGE)) if is_for_removal else []
     live = live_objects(storage, judging)
     marked = marks(storage)
     return Plan(

@@ -139,7 +139,7 @@ def _latest(storage: ArtifactStore, name: str) -> str | None:
     token, found = None, None
     while True:
         try:
-            page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token)
+            page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token, details=False)
         except NotFoundError:
             return None
         keys = (head["key"].removeprefix(prefix).removesuffix(".json") for head in page["objects"])

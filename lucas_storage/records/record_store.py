@@ -158,8 +158,17 @@ def read_keys(storage: ArtifactStore, keys: Sequence[str]) -> list[Record]:
 
 def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
     """Yield the heads of all objects whose keys begin with `prefix`; none if there is no bucket yet."""
+    return _listed(storage, prefix, details=True)
+
+
+def keys(storage: ArtifactStore, prefix: str) -> Iterator[str]:
+    """Yield all keys that begin with `prefix`, for which no store is asked for each; none if there is no bucket yet."""
+    return (head["key"] for head in _listed(storage, prefix, details=False))
+
+
+def _listed(storage: ArtifactStore, prefix: str, *, details: bool) -> Iterator[ObjectHead]:
     try:
-        yield from storage.iter_objects(storage.bucket, prefix)
+        yield from storage.iter_objects(storage.bucket, prefix, details=details)
     except BucketNotFoundError:
         return
 

@@ -93,7 +93,7 @@ def keys(storage: ArtifactStore, beginning: str = "") -> Iterator[str]:
     while True:
         try:
             # With a delimiter: a run has as many records as steps, and only its prefix is wanted.
-            page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token)
+            page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token, details=False)
         except BucketNotFoundError:
             return
         found = (each.removeprefix(record_store.RUNS).rstrip("/") for each in page["common_prefixes"])

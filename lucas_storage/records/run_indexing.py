@@ -151,8 +151,8 @@ def _runs(storage: ArtifactStore, beginning: str) -> list[str]:
 
 
 def _marks(storage: ArtifactStore, beginning: str) -> list[str]:
-    heads = record_store.heads(storage, f"{MARKS}{beginning}")
-    return [head["key"].removeprefix(MARKS).removesuffix(".json") for head in heads]
+    keys = record_store.keys(storage, f"{MARKS}{beginning}")
+    return [key.removeprefix(MARKS).removesuffix(".json") for key in keys]
 
 
 def _beginnings(after: str, now: float) -> list[str]:

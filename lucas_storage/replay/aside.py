@@ -171,13 +171,17 @@ class AsideStorage(Storage):
         self._wrote(bucket, key)
         return file
 
-    def iter_objects(self, bucket: str, prefix: str = "", *, timeout: float | None = None) -> Iterator[ObjectHead]:
+    def iter_objects(
+        self, bucket: str, prefix: str = "", *, details: bool = True, timeout: float | None = None
+    ) -> Iterator[ObjectHead]:
         """Iterate over the objects of both, in the order of their keys."""
-        real = self._real.iter_objects(bucket, prefix, timeout=timeout)
+        real = self._real.iter_objects(bucket, prefix, details=details, timeout=timeout)
         if not any(written[:2] == (self.store_name, bucket) for written in self._aside.written):
             return real
         kept = (head for head in _known(real) if not self._is_aside(bucket, head["key"]))
-        return heapq.merge(kept, self._aside.client.iter_objects(bucket, prefix), key=lambda head: head["key"])
+        return heapq.merge(
+            kept, self._aside.client.iter_objects(bucket, prefix, details=details), key=lambda head: head["key"]
+        )
 
     def create_bucket(self, bucket: str, **options: Any) -> Any:
         """Make a bucket aside."""

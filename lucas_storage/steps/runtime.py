@@ -131,7 +131,7 @@ class RuntimeStorage:
     def list(self) -> _Names:
         """Return all names, sorted."""
         try:
-            found = self._storage.iter_objects(self._storage.bucket, self._prefix)
+            found = self._storage.iter_objects(self._storage.bucket, self._prefix, details=False)
             return [head["key"].removeprefix(self._prefix) for head in found]
         except NotFoundError:
             return []

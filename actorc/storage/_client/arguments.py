@@ -148,13 +148,14 @@ def etag_condition(if_match: str | None) -> Condition:
     return rules.check_condition(if_absent=False, if_match=if_match)
 
 
-def list_query(bucket: str, prefix: str, delimiter: str = "") -> ListQuery:
+def list_query(bucket: str, prefix: str, delimiter: str = "", *, details: bool = True) -> ListQuery:
     """Return the query for full pages."""
     return ListQuery(
         bucket=rules.check_bucket(bucket),
         prefix=rules.check_prefix(prefix),
         delimiter=rules.check_prefix(delimiter, "delimiter"),
         limit=rules.MAX_PAGE,
+        details=bool(details),
     )
 
 

@@ -72,7 +72,7 @@ class BucketMethods(Session):
         from actorc.storage._transfer import object_batches  # noqa: PLC0415  # loads the checksum library
 
         done = 0
-        for page in self._remote.pages(arguments.list_query(bucket, ""), timeout=timeout):
+        for page in self._remote.pages(arguments.list_query(bucket, "", details=False), timeout=timeout):
             results = object_batches.delete(self._remote, bucket, [info.key for info in page.objects], timeout)
             failed = next((result.error for result in results if result.error is not None), None)
             if failed is not None:

@@ -160,6 +160,7 @@ class ObjectMethods(Session):
         *,
         delimiter: str = "",
         page_token: str | None = None,
+        details: bool = True,
         timeout: float | None = None,
     ) -> ListResult:
         """List objects in byte order of their keys.
@@ -170,12 +171,15 @@ class ObjectMethods(Session):
             max_keys: Names at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
             delimiter: Roll keys that contain it behind the prefix up into ``common_prefixes``.
             page_token: ``next_page_token`` of a listing with the same bucket, prefix and delimiter.
+            details: Whether to describe objects in full; otherwise only bucket, key, size and last_modified are given
+                and the rest is empty. A server over another store, such as S3, then makes no request for each object,
+                and lists those that other programs put there, too.
             timeout: Seconds for each page.
 
         Raises:
             NotFoundError: The bucket does not exist.
         """
-        query = arguments.list_query(bucket, prefix, delimiter)
+        query = arguments.list_query(bucket, prefix, delimiter, details=details)
         most, token = rules.check_count(max_keys, "max_keys"), arguments.page_token(page_token)
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
@@ -188,12 +192,15 @@ class ObjectMethods(Session):
             return result_dicts.list_result(bucket, prefix, [], [], "")
         return result_dicts.list_result(bucket, prefix, objects, prefixes, token)
 
-    def iter_objects(self, bucket: str, prefix: str = "", *, timeout: float | None = None) -> Iterator[ObjectHead]:
+    def iter_objects(
+        self, bucket: str, prefix: str = "", *, details: bool = True, timeout: float | None = None
+    ) -> Iterator[ObjectHead]:
         """Iterate over all objects in byte order of their keys, fetched page by page.
 
-        Objects written or removed meanwhile may or may not appear; all others appear once.
+        Objects written or removed meanwhile may or may not appear; all others appear once. `details` is that of
+        `list_objects`.
         """
-        return self._all_objects(arguments.list_query(bucket, prefix), timeout)
+        return self._all_objects(arguments.list_query(bucket, prefix, details=details), timeout)
 
     def _all_objects(self, query: ListQuery, timeout: float | None) -> Iterator[ObjectHead]:
         for page in self._remote.pages(query, timeout=timeout):

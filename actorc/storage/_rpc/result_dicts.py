@@ -51,7 +51,8 @@ def object_head(info: ObjectInfo) -> ObjectHead:
         **put_result(info),
         last_modified=info.last_modified,
         metadata=dict(info.metadata),
-        crc32c=f"{info.crc32c:08x}",
+        # in a listing without details there is none, nor a generation
+        crc32c=f"{info.crc32c:08x}" if info.generation else "",
         expires_at=info.expires_at,
     )
 

@@ -121,7 +121,7 @@ def _buckets(client: StorageClient) -> list[str]:
 
 def _level(client: StorageClient, bucket: str, prefix: str) -> list[str]:
     """Return the keys and prefixes up to the next slash."""
-    page = client.list_objects(bucket, prefix, _MOST, delimiter="/", timeout=_PATIENCE)
+    page = client.list_objects(bucket, prefix, _MOST, delimiter="/", details=False, timeout=_PATIENCE)
     return sorted([*(head["key"] for head in page["objects"]), *page["common_prefixes"]])
 
 

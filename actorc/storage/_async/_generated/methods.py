@@ -246,6 +246,7 @@ class AsyncMethods(AsyncSession):
         *,
         delimiter: str = "",
         page_token: str | None = None,
+        details: bool = True,
         timeout: float | None = None,
     ) -> ListResult:
         """List objects in byte order of their keys.
@@ -256,6 +257,9 @@ class AsyncMethods(AsyncSession):
             max_keys: Names at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
             delimiter: Roll keys that contain it behind the prefix up into ``common_prefixes``.
             page_token: ``next_page_token`` of a listing with the same bucket, prefix and delimiter.
+            details: Whether to describe objects in full; otherwise only bucket, key, size and last_modified are given
+                and the rest is empty. A server over another store, such as S3, then makes no request for each object,
+                and lists those that other programs put there, too.
             timeout: Seconds for each page.
 
         Raises:
@@ -268,17 +272,19 @@ class AsyncMethods(AsyncSession):
             max_keys,
             delimiter=delimiter,
             page_token=page_token,
+            details=details,
             timeout=timeout,
         )
 
     def iter_objects(
-        self, bucket: str, prefix: str = "", *, timeout: float | None = None
+        self, bucket: str, prefix: str = "", *, details: bool = True, timeout: float | None = None
     ) -> AsyncGenerator[ObjectHead, None]:
         """Iterate by ``async for`` over all objects in byte order of their keys, fetched page by page.
 
-        Objects written or removed meanwhile may or may not appear; all others appear once.
+        Objects written or removed meanwhile may or may not appear; all others appear once. `details` is that of
+        `list_objects`.
         """
-        items = self._client.iter_objects(bucket, prefix, timeout=timeout)
+        items = self._client.iter_objects(bucket, prefix, details=details, timeout=timeout)
         return self._iterate(items, rules.MAX_PAGE)
 
     @overload

@@ -71,6 +71,7 @@ class RemoteListings:
             delimiter=query.delimiter,
             page_size=query.limit,
             page_token=token,
+            without_details=not query.details,
         )
         return self._rpc.ask(request, judge, timeout=timeout)
 

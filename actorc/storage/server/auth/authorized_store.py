@@ -149,7 +149,14 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         return self._target.bucket_page(page_size=page_size, page_token=page_token, is_shown=self._principal.knows)
 
     def page(
-        self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        details: bool = True,
     ) -> ObjectPage:
         """Return one page of the listing of a bucket, as if it had only the keys that the caller may list.
 
@@ -162,6 +169,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
             delimiter=delimiter,
             page_size=page_size,
             page_token=page_token,
+            details=details,
             within=_visible(self._principal, "list", bucket, prefix),
         )
 

@@ -173,6 +173,7 @@ class StorageService:
             delimiter=request.delimiter,
             page_size=request.page_size,
             page_token=request.page_token,
+            details=not request.without_details,
         )
         return pb.ListObjectsResponse(
             objects=map(messages.object_message, page.objects),

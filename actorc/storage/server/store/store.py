@@ -180,6 +180,7 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         delimiter: str = "",
         page_size: int = 0,
         page_token: str = "",
+        details: bool = True,
         within: Sequence[str] = (),
     ) -> ObjectPage:
         """Return one page of names; its `next_after` is the token of the next page.
@@ -192,6 +193,7 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
             delimiter: Keys that contain it behind the prefix are rolled up.
             page_size: Names in the page, at most `MAX_PAGE`; 0: that many.
             page_token: `next_after` of the page before, of the same listing; empty: the first page.
+            details: Whether to describe objects in full.
             within: Longer forms of `prefix`, in order, none a prefix of another: only keys that begin with one of
                 them are listed, and nothing can be learnt about others. None: all keys that begin with `prefix`.
 
@@ -205,8 +207,13 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         listed = (bucket, prefix, delimiter)
         after = read_token(page_token, *listed) if page_token else ""
         with name_in_errors(bucket):
-            query = ListQuery(bucket=bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
+            query = ListQuery(
+                bucket=bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit, details=details
+            )
             page = joined_page(self._engine.page, query, within or (prefix,))
+        if not details:
+            # alike over all engines, also those for which details cost nothing
+            page = replace(page, objects=tuple(map(_without_details, page.objects)))
         return replace(page, next_after=write_token(page.next_after, *listed) if page.next_after else "")
 
     @contextmanager
@@ -223,6 +230,10 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         ):
             check_precondition(condition, reader.info.etag, bucket, key)
             yield reader
+
+
+def _without_details(info: ObjectInfo) -> ObjectInfo:
+    return ObjectInfo.without_details(info.bucket, info.key, info.size, info.last_modified)
 
 
 def _clip(part: ByteRange, info: ObjectInfo) -> ByteRange:

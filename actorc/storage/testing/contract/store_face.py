@@ -243,9 +243,15 @@ class StoreFace:
         *,
         delimiter: str = "",
         page_token: str | None = None,
+        details: bool = True,
     ) -> ListResult:
         page = self._store.page(
-            bucket, prefix=prefix, delimiter=delimiter, page_size=max_keys, page_token=page_token or ""
+            bucket,
+            prefix=prefix,
+            delimiter=delimiter,
+            page_size=max_keys,
+            page_token=page_token or "",
+            details=details,
         )
         return result_dicts.list_result(bucket, prefix, page.objects, page.common_prefixes, page.next_after)
 

@@ -47,7 +47,7 @@ def du(session: Session, target: Target | None, *, readable: bool) -> None:
 
 def _bucket_sums(client: StorageClient) -> Iterator[tuple[str, int, int]]:
     for each in client.list_buckets():
-        yield (each["name"], *_sums(client.iter_objects(each["name"])))
+        yield (each["name"], *_sums(client.iter_objects(each["name"], details=False)))
 
 
 def _name_sums(client: StorageClient, target: Target) -> Iterator[tuple[str, int, int]]:
@@ -58,7 +58,7 @@ def _name_sums(client: StorageClient, target: Target) -> Iterator[tuple[str, int
         return target.key + first + slash
 
     # Keys come in byte order, so that those of one name follow each other, and no sums are held in memory.
-    for each, heads in groupby(client.iter_objects(target.bucket, target.key), name):
+    for each, heads in groupby(client.iter_objects(target.bucket, target.key, details=False), name):
         yield (each, *_sums(heads))
 
 

@@ -37,7 +37,8 @@ def ls(session: Session, target: Target | None, *, long: bool, recursive: bool, 
         return
     # Printed as they come: a bucket may have millions of keys.
     found = False
-    for entry in _entries(session.client(target.store), target, recursive=recursive):
+    details = long or session.as_json
+    for entry in _entries(session.client(target.store), target, recursive=recursive, details=details):
         found = True
         if isinstance(entry, str):
             record, head, place = {"bucket": target.bucket, "prefix": entry}, None, target.at(entry)
@@ -55,7 +56,7 @@ def _list_buckets(session: Session, *, long: bool) -> None:
         session.emit({**each, "uri": place}, created + place)
 
 
-def _entries(client: StorageClient, target: Target, *, recursive: bool) -> Iterator[ObjectHead | str]:
+def _entries(client: StorageClient, target: Target, *, recursive: bool, details: bool) -> Iterator[ObjectHead | str]:
     """Yield objects and rolled-up prefixes in the order of their names."""
     from lucas_storage.cli import globbing  # noqa: PLC0415  # a list of buckets need not load it
 
@@ -64,8 +65,8 @@ def _entries(client: StorageClient, target: Target, *, recursive: bool) -> Itera
             return (each.head for each in globbing.find(client, target, pattern=True, recursive=True))
         return globbing.entries(client, target)
     if recursive:
-        return client.iter_objects(target.bucket, target.key)
-    return globbing.level(client, target.bucket, target.key)
+        return client.iter_objects(target.bucket, target.key, details=details)
+    return globbing.level(client, target.bucket, target.key, details=details)
 
 
 def _line(target: Target, entry: ObjectHead | None, *, long: bool, readable: bool) -> str:

@@ -85,7 +85,7 @@ class _Drawing:
             yield entry, following
 
     def _entries(self, above: str) -> Iterator[_Entry]:
-        for entry in globbing.level(self._client, self._root.bucket, above):
+        for entry in globbing.level(self._client, self._root.bucket, above, details=self._session.as_json):
             # An object named like the prefix itself marks a folder, whose line is drawn already.
             if isinstance(entry, str) or (not self._directories and entry["key"] != above):
                 yield entry

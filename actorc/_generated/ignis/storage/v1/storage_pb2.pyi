@@ -1185,6 +1185,7 @@ class ListObjectsRequest(_message.Message):
     DELIMITER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WITHOUT_DETAILS_FIELD_NUMBER: _builtins.int
     bucket: _builtins.str
     prefix: _builtins.str
     delimiter: _builtins.str
@@ -1193,6 +1194,10 @@ class ListObjectsRequest(_message.Message):
     """Names in this page, objects and prefixes together; at most 1000; 0: 1000."""
     page_token: _builtins.str
     """`next_page_token` of the page before; belongs to the same bucket, prefix and delimiter."""
+    without_details: _builtins.bool
+    """Leave out all of an object but bucket, key, size and last_modified_us. A server over another store then does not ask
+    that for each object, and objects that other programs put there are listed, too.
+    """
     def __init__(
         self,
         *,
@@ -1201,10 +1206,11 @@ class ListObjectsRequest(_message.Message):
         delimiter: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        without_details: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "delimiter", b"delimiter", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "delimiter", b"delimiter", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix", "without_details", b"without_details"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -167,7 +167,7 @@ class RemoteEngine(Engine):
         if condition.if_match is not None:
             raise UnsupportedError("the store deletes without a condition only; leave if_match out, if that is fine")
         self._markers.check(bucket)
-        there = self._publisher.find(bucket, key) is not None
+        there = self._is_own(bucket, key)
         if there:
             self._backend.delete([self._names.object(bucket, key)])
         return there
@@ -286,7 +286,7 @@ class RemoteEngine(Engine):
         shown: list[ObjectInfo | str] = []
         # objects of others in the store are skipped, so that the page ends with a name that it shows
         while len(shown) < query.limit and (some := list(islice(names, query.limit - len(shown)))):
-            shown += [each for each in self._threads.map(partial(self._shown, query.bucket), some) if each]
+            shown += self._shown(query, some)
         return ObjectPage.of(shown, more=len(shown) == query.limit and next(names, None) is not None)
 
     def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:
@@ -329,18 +329,29 @@ class RemoteEngine(Engine):
                 raise
             return found, None
 
-    def _shown(self, bucket: str, listed: Listed) -> ObjectInfo | str | None:
-        """Return the entry of a name on a page; None if this service did not write the object, or it is gone."""
-        if listed.is_prefix:
+    def _shown(self, query: ListQuery, some: Sequence[Listed]) -> list[ObjectInfo | str]:
+        """Return the entries of names on a page."""
+        if not query.details:
+            return [each.without_details(query.bucket) for each in some]
+        return [each for each in self._threads.map(partial(self._described, query.bucket), some) if each]
+
+    def _described(self, bucket: str, listed: Listed) -> ObjectInfo | str | None:
+        """Return the entry of a name in full; None if this service did not write the object, or it is gone."""
+        if listed.found is None:
             return listed.name
         key = listed.name
         current = self._publisher.find(bucket, key)
         return current.record.info(bucket, key, current.size) if current and current.record else None
 
+    def _is_own(self, bucket: str, key: str) -> bool:
+        """Return whether there is an object that this service wrote; what others put there is not removed."""
+        current = self._publisher.find(bucket, key)
+        return current is not None and current.record is not None
+
     def _delete_result(self, bucket: str, key: str) -> DeleteResult:
         """Return the result of deleting a key, if all existing objects are deleted then."""
         try:
-            return DeleteResult(key=key, deleted=self._publisher.find(bucket, key) is not None)
+            return DeleteResult(key=key, deleted=self._is_own(bucket, key))
         except InvalidParameterError as error:
             return DeleteResult(key=key, deleted=False, error=error)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from actorc.storage.models import ListQuery
+from actorc.storage.models import ListQuery, ObjectInfo
 from actorc.storage.server.engines.listing import Span
 
 from .key_layout import KeyLayout, before
-from .object_store import Backend
+from .object_store import Backend, Name
 
 _MAX_SKIPPED: Final = 1000
 """Keys with one common prefix that are skipped before the store is asked for those behind it: one page of the store."""
@@ -19,7 +19,14 @@ class Listed(NamedTuple):
     """A key, or a common prefix."""
 
     name: str
-    is_prefix: bool
+    found: Name | None
+    """What the store says of the object; None: a common prefix."""
+
+    def without_details(self, bucket: str) -> ObjectInfo | str:
+        """Return the entry of the name, of what the store's own listing tells."""
+        if self.found is None:
+            return self.name
+        return ObjectInfo.without_details(bucket, self.name, self.found.size, self.found.last_modified)
 
 
 def listed(backend: Backend, names: KeyLayout, query: ListQuery) -> Iterator[Listed]:
@@ -44,7 +51,7 @@ def listed(backend: Backend, names: KeyLayout, query: ListQuery) -> Iterator[Lis
                     break
                 continue
             rolled, passed = span.common_prefix(at), 0
-            yield Listed(key if rolled is None else rolled.decode(), rolled is not None)
+            yield Listed(key, name) if rolled is None else Listed(rolled.decode(), None)
         else:
             return
         assert rolled is not None

@@ -40,6 +40,29 @@ class ListingCases:
         for found in listed.list_objects("bucket", "a/2")["objects"]:
             assert found == listed.head_object("bucket", found["key"])
 
+    def test_a_listing_without_details_has_the_same_names_with_their_sizes(self, listed: StorageClient) -> None:
+        described = listed.list_objects("bucket", delimiter="/")
+
+        page = listed.list_objects("bucket", delimiter="/", details=False)
+
+        assert names(page) == names(described)
+        assert page["common_prefixes"] == described["common_prefixes"]
+        assert [found["size"] for found in page["objects"]] == [found["size"] for found in described["objects"]]
+        for found in page["objects"]:
+            assert (found["bucket"], found["last_modified"].tzinfo is not None) == ("bucket", True)
+            assert (found["etag"], found["generation"], found["crc32c"]) == ("", 0, "")
+            assert (found["content_type"], found["metadata"], found["expires_at"]) == ("", {}, None)
+
+    def test_pages_without_details_join_to_the_whole_listing(self, listed: StorageClient, keys: list[str]) -> None:
+        token: str | None = None
+        found: list[str] = []
+        while token is not None or not found:
+            page = listed.list_objects("bucket", max_keys=3, page_token=token, details=False)
+            found += names(page)
+            token = page["next_page_token"]
+
+        assert found == sorted(keys, key=str.encode)
+
     @rule
     @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/2", "b/1", "nothing", "é", "/", "a//", ".", "a/2/../", "a\n"])
     def test_a_prefix_is_text_and_not_a_path_segment(self, listed: StorageClient, keys: list[str], prefix: str) -> None:

@@ -112,14 +112,19 @@ class DamagedStore(Store):
 
 
 class CountingStore(Store):
-    """Counts the names it lists."""
+    """Counts the names it lists, and the requests for one object."""
 
     listed = 0
+    looked_at = 0
 
     def names(self, folder, behind=None):
         for name in super().names(folder, behind):
             self.listed += 1
             yield name
+
+    def head(self, name):
+        self.looked_at += 1
+        return super().head(name)
 
 
 @pytest.fixture
@@ -422,9 +427,28 @@ def test_what_others_put_into_the_store_is_no_object_here(over, put):
         engine.head("bucket", "foreign")
     with pytest.raises(AlreadyExistsError):
         put(engine, "foreign", b"x", condition=ABSENT)
-    engine.delete("bucket", "own")
+    assert not engine.delete("bucket", "foreign")
+    assert [result.deleted for result in engine.delete_many("bucket", ["foreign", "own"])] == [False, True]
     with pytest.raises(BucketNotEmptyError):
         engine.delete_bucket("bucket")
+    assert [info.key for info in engine.page(ListQuery(bucket="bucket", details=False)).objects] == ["foreign"]
+
+
+def test_a_listing_without_details_asks_for_no_object(over, put):
+    store = CountingStore()
+    engine = over(store)
+    for number in range(30):
+        put(engine, f"{number % 3}/{number:02}", b"data")
+    engine.head_bucket("bucket")
+    store.looked_at = 0
+
+    page = engine.page(ListQuery(bucket="bucket", prefix="1/", details=False))
+    rolled = engine.page(ListQuery(bucket="bucket", delimiter="/", details=False))
+
+    assert [(info.key, info.size) for info in page.objects] == [(f"1/{number:02}", 4) for number in range(1, 30, 3)]
+    assert rolled.common_prefixes == ("0/", "1/", "2/")
+    assert store.looked_at == 0
+    assert len(engine.page(ListQuery(bucket="bucket")).objects) == store.looked_at == 30
 
 
 def test_a_bucket_that_goes_away_is_missed_at_once_where_it_went(remote, put):
