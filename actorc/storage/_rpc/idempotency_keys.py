@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
+from actorc.random_ids import random_id
 
 
 def fresh_key() -> str:
     """Return an idempotency key that no other call has."""
-    return uuid.uuid4().hex
+    return random_id()
