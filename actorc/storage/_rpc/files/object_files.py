@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -73,7 +72,9 @@ class ObjectFiles:
             IntegrityError: A block of it is damaged.
         """
         first, stop = part.clamp(self.info.size)
-        return _filled(stop - first, lambda buffer: self.read_into(buffer, first))
+        from .new_bytes import filled  # noqa: PLC0415  # loads `ctypes`, which only large objects need
+
+        return filled(stop - first, lambda buffer: self.read_into(buffer, first))
 
     def pieces(self, part: ByteRange) -> Generator[bytes, None, None]:
         """Yield the bytes of a range, verified, in pieces of at most one block."""
@@ -238,27 +239,3 @@ class ObjectFiles:
 def _is_complete(segment: Segment) -> bool:
     has_bytes = segment.descriptor >= 0 or len(segment.data) == segment.size
     return has_bytes and len(segment.sums) == -(-segment.size // BLOCK_SIZE)
-
-
-def _filled(size: int, fill: Callable[[memoryview], object]) -> bytes:
-    """Return new bytes that `fill` has written, without a copy of them.
-
-    The C API allows to write to bytes that were just made without content and that nobody else has seen; see
-    ``PyBytes_FromStringAndSize``, ``PyBytes_AsString`` and ``PyMemoryView_FromMemory`` in its reference.
-    """
-    made: bytes = _new_bytes(None, size)
-    if size:
-        with _memory(_address(made), size, _PYBUF_WRITE) as buffer:
-            fill(buffer)
-    return made
-
-
-_new_bytes = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)(
-    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
-)
-_address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)(("PyBytes_AsString", ctypes.pythonapi))
-_memory = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)(
-    ("PyMemoryView_FromMemory", ctypes.pythonapi)
-)
-_PYBUF_WRITE: Final = 0x200
-"""``PyBUF_WRITE`` of the C API."""
