@@ -126,7 +126,7 @@ class Rpc:
             self._reached = True
             self.transport = connection.transport
             with answer_checks.damaged_answers():
-                return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
+                return judge(answer_checks.parsed(answer, exchange.open(reply, trailers)))
 
         return self._unary(path, request, make, timeout, patient=timeout is not None if patient is None else patient)
 
@@ -149,7 +149,7 @@ class Rpc:
             self._reached = True
             try:
                 with answer_checks.damaged_answers():
-                    message = answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers)))
+                    message = answer_checks.parsed(answer, exchange.open(reply, trailers))
                     return judge(message, descriptors)
             except BaseException:
                 for descriptor in descriptors:

@@ -21,6 +21,9 @@ T_co = TypeVar("T_co", covariant=True)
 AnswerMetadata = tuple[tuple[str, str | bytes], ...]
 """Metadata of an answer: pairs of name and value."""
 
+Trailers = Callable[[], AnswerMetadata]
+"""Returns the metadata behind an answer; few calls look at them, and gRPC takes a while to give them."""
+
 
 class CallFailedError(Exception):
     """A call ended without success.
@@ -138,8 +141,8 @@ class Connection(Protocol):
     def transport(self) -> str:
         """``grpc`` or ``unix``."""
 
-    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
-        """Make a unary call; return its answer, None if the server sent none, and the trailers.
+    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers]:
+        """Make a unary call; return its answer, None if the server sent none, and what returns the trailers.
 
         Raises:
             CallFailedError: The call failed.
@@ -149,7 +152,7 @@ class Connection(Protocol):
     def passes_files(self) -> bool:
         """Whether descriptors of files can go with messages: the server is on this machine."""
 
-    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers, Sequence[int]]:
         """Make a unary call as `ask` does; return also the descriptors that came with its answer, now the caller's.
 
         Only for a connection that passes files.

@@ -13,6 +13,7 @@ from actorc.storage._rpc.transport import (
     Connection,
     Sending,
     Start,
+    Trailers,
     UploadRules,
 )
 from actorc.storage._wire.direct_calls import Carrier, DirectCall, DirectCallError
@@ -48,15 +49,15 @@ class DirectConnection:
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
 
-    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
-        """Make a unary call; return its answer and the trailers."""
+    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers]:
+        """Make a unary call; return its answer and what returns the trailers."""
         call = self._carrier.call(start.path, start.metadata(request), request)
         with closing(_messages(call)) as messages:
             # all of them: the trailers are those of the end
             answers = list(messages)
-        return (answers[0] if answers else None), call.trailers
+        return (answers[0] if answers else None), lambda: call.trailers
 
-    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers, Sequence[int]]:
         """Make a unary call; no descriptors come with it."""
         return *self.ask(start, request), ()
 

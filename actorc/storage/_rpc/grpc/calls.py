@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, UploadRules
+from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, Trailers, UploadRules
 from actorc.storage._wire import idle
 from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.errors import DeadlineExceededError
@@ -60,20 +60,20 @@ class GrpcConnection:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._give_back(error)
 
-    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
-        """Make a unary call; return its answer, None if the server sent none, and the trailers."""
+    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers]:
+        """Make a unary call; return its answer, None if the server sent none, and what returns the trailers."""
         try:
             reply, ended = _reply(self._channel.unary(start.path), request, start)
         except grpc.RpcError as error:
             raise call_failed(error) from error
-        return reply, _metadata(ended.trailing_metadata())
+        return reply, lambda: _metadata(ended.trailing_metadata())
 
     @property
     def passes_files(self) -> bool:
         """Return False."""
         return False
 
-    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers, Sequence[int]]:
         """Raise, since gRPC passes no descriptors."""
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Final, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, UploadRules, closed
+from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, Trailers, UploadRules, closed
 from actorc.storage._wire.socket_frames import MAX_DESCRIPTORS, FrameSocket
 from actorc.storage.errors import DeadlineExceededError
 
@@ -44,12 +44,12 @@ class UnixConnection:
         if isinstance(error, Exception) and self._owner.is_closed:
             raise closed() from error
 
-    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
-        """Make a unary call; return its answer, None if the server sent none, and the trailers."""
+    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers]:
+        """Make a unary call; return its answer, None if the server sent none, and what returns the trailers."""
         reply, trailers, _ = self._ask(start, request, 0)
         return reply, trailers
 
-    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, Trailers, Sequence[int]]:
         """Make a unary call as `ask` does; return also the descriptors that came with its answer."""
         return self._ask(start, request, MAX_DESCRIPTORS)
 
@@ -65,9 +65,7 @@ class UnixConnection:
         self._call = UnixCall(self._frames, start)
         return self._call
 
-    def _ask(
-        self, start: Start, request: bytes, descriptors: int
-    ) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+    def _ask(self, start: Start, request: bytes, descriptors: int) -> tuple[bytes | None, Trailers, Sequence[int]]:
         call = self._begun(start)
         try:
             with cancellation.running(call.cancel):
@@ -76,7 +74,7 @@ class UnixConnection:
                 if reply is not None:
                     # the end of the call, which came with the answer; until it is read, no other call may begin
                     call.next(None)
-            return reply, call.trailers, call.take_descriptors()
+            return reply, lambda: call.trailers, call.take_descriptors()
         except CallFailedError as failed:
             if failed.cancelled_here:
                 raise cancellation.cancelled() from None
