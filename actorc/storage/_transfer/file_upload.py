@@ -29,6 +29,8 @@ _UNANSWERED: Final = 2
 """Parts that wait for the server to store them, beside those that are sent."""
 _MEASURED: Final = 12 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
+_MEASURED_FIRST: Final = 8 * MiB
+"""Likewise, in the first measurement, of the one stream whose part begins."""
 
 
 def usual_part_size(size: int, least: int) -> int:
@@ -118,7 +120,7 @@ class _FileUpload:
         """Send the missing parts and publish the object."""
         parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
-        streams = StreamCount(_MEASURED)
+        streams = StreamCount(_MEASURED, _MEASURED_FIRST)
         with TaskGroup[PartInfo](self._moved, streams) as group:
             for number, start in enumerate(range(0, self._source.size, size), start=1):
                 piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))

@@ -11,7 +11,7 @@ from actorc.storage.rules import MiB
 MOST_STREAMS: Final = 8
 """Streams of one transfer at most."""
 _INTERVAL: Final = 0.1
-"""Seconds of one measurement at least."""
+"""Seconds of one measurement at least; of the first one half of it, since what it decides is judged by the next."""
 _GAIN: Final = 1.2
 """Factor by which more streams must raise the throughput to be kept, less if there are only a few more."""
 _PATIENCE: Final = 3
@@ -31,16 +31,23 @@ class StreamCount:
 
     Args:
         unit: Bytes that each stream must move in a measurement; more than come at once.
+        first: Likewise, in the first one; fewer, since until it is over one stream alone uses a long link.
         most: Streams at most.
         busy: Returns the processor seconds that this process has used so far.
     """
 
     def __init__(
-        self, unit: int = 4 * MiB, most: int = MOST_STREAMS, busy: Callable[[], float] = time.process_time
+        self,
+        unit: int = 4 * MiB,
+        first: int = 2 * MiB,
+        most: int = MOST_STREAMS,
+        busy: Callable[[], float] = time.process_time,
     ) -> None:
         self.count = 1
         """Streams to use now."""
         self._unit = unit
+        # bytes of each stream and seconds of this measurement at least
+        self._least = first, _INTERVAL / 2
         self._most = most
         self._busy = busy
         # when this measurement began, and what the process had used by then
@@ -71,8 +78,10 @@ class StreamCount:
         self._bytes += size
         began, used = self._since
         seconds = now - began
-        if seconds < _INTERVAL or self._bytes < self._unit * self.count:
+        size, interval = self._least
+        if seconds < interval or self._bytes < size * self.count:
             return
+        self._least = self._unit, _INTERVAL
         rate = self._bytes / seconds
         self._measure_from(now)
         share = (self._since[1] - used) / seconds

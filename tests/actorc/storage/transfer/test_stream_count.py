@@ -70,4 +70,17 @@ def test_there_are_never_more_streams_than_allowed(most):
 
 
 def test_a_small_transfer_is_over_before_anything_is_decided():
-    assert transfer(4, windows(40), busy=1 / 400) == [1]
+    assert transfer(2, windows(40), busy=1 / 400) == [1]
+
+
+def test_the_first_measurement_is_the_shortest_since_one_stream_alone_uses_a_long_link_meanwhile():
+    def moved_before_company(measured):
+        streams, moved = StreamCount(busy=lambda: 0.0), 0
+        while streams.count == 1:
+            moved += 1
+            streams.moved(MiB, 1, moved / measured)
+        return moved
+
+    # the first MiB begins it, and each MiB behind it counts
+    assert moved_before_company(10) == 1 + 2
+    assert moved_before_company(400) == pytest.approx(1 + 400 / 20, abs=1)
