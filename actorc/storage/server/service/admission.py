@@ -57,6 +57,7 @@ class CallPool(ThreadPoolExecutor):
 
     def __init__(self, threads: int, *, waiting: int, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(threads, thread_name_prefix=name)
+        self._calling = _Calling()
         self._size = threads
         self._room = threads + waiting
         self._clock = clock
@@ -99,13 +100,25 @@ class CallPool(ThreadPoolExecutor):
         """Run a call on one of the threads, even if there is no room."""
         self.enter()
         try:
-            future = super().submit(work, *args, **kwargs)
+            future = super().submit(self._run, work, *args, **kwargs)
         except BaseException:
             # the work will never run, so its place is free again
             self.leave()
             raise
         future.add_done_callback(lambda _: self.leave())
         return future
+
+    def afterwards(self, work: Callable[[], object]) -> None:
+        """Run `work`, which must not raise, on this thread of the pool once its call is over: nobody waits for it."""
+        self._calling.remains = work
+
+    def _run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            remains, self._calling.remains = self._calling.remains, None
+            if remains is not None:
+                remains()
 
     def enter(self) -> None:
         """Count a call from now on."""
@@ -120,6 +133,12 @@ class CallPool(ThreadPoolExecutor):
         with self._lock:
             self.count -= 1
             self._last_end = self._clock()
+
+
+class _Calling(threading.local):
+    """What the call on a thread leaves to be done behind its end."""
+
+    remains: Callable[[], object] | None = None
 
 
 class _Counted:

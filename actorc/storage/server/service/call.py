@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final, NoReturn, Self
 
 from google.protobuf.message import Message
@@ -59,9 +60,16 @@ class Call:
         head: The headers.
         context: The call as its face sees it.
         access_log: The access log.
+        afterwards: Runs what it is given once the caller has its answer; at once without it.
     """
 
-    def __init__(self, head: CallHead, context: CallContext, access_log: AccessLog) -> None:
+    def __init__(
+        self,
+        head: CallHead,
+        context: CallContext,
+        access_log: AccessLog,
+        afterwards: Callable[[Callable[[], object]], object] = lambda work: work(),
+    ) -> None:
         self.method = head.method
         self.principal = NOBODY
         """The caller, once it is proved."""
@@ -78,6 +86,7 @@ class Call:
         self._context = context
         self._peer = context.peer()
         self._access_log = access_log
+        self._afterwards = afterwards
         self._ended: StorageError | None = None
         self._status = StatusCode.OK
         self._began = time.perf_counter()
@@ -182,7 +191,7 @@ class Call:
                 # nothing of it may reach the caller
                 self.abort(error)
         finally:
-            self._access_log.record(self._ending())
+            self._afterwards(partial(self._access_log.record, self._ending()))
 
     def _ending(self) -> EndedCall:
         return EndedCall(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
+from collections import deque
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from actorc.storage.server.config import ServerOptions
 
@@ -33,8 +35,10 @@ def configure(options: ServerOptions, *, of_worker: bool = False, level: int = l
         level: Level if the options name none.
     """
     chosen = logging.getLevelNamesMapping()[options.log_level.upper()] if options.log_level else level
-    handler = logging.StreamHandler()
+    handler = LineHandler()
     handler.setFormatter(_formatter(options.log_format, of_worker=of_worker))
+    # no line tells the thread, and every call has a line
+    logging.logThreads = logging.logMultiprocessing = False
     logging.basicConfig(level=max(chosen, logging.INFO), handlers=[handler], force=True)
     logging.getLogger("actorc").setLevel(chosen)
     logging.getLogger(LOGGER_NAME).disabled = not options.access_log
@@ -43,12 +47,69 @@ def configure(options: ServerOptions, *, of_worker: bool = False, level: int = l
     threading.excepthook = _log_ended_thread
 
 
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines of any number of threads to standard error, in their order, many at once where they come so.
+
+    A thread whose line is below a warning does not wait for another one that writes: that one writes its line, too, and
+    all that came meanwhile. Else each call would wait for the access lines of all others, one system call apiece.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()  # for one thread at a time, so that lines stay in order
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write the line of a record; without the lock of the base class, on which threads would wait."""
+        passed = bool(self.filter(record))
+        if passed:
+            self.emit(record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line of a record, or leave it to the thread that writes."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            # again after each release, since a line may have come before it that nobody else will write
+            while self._lines and self._writing.acquire(blocking=record.levelno >= logging.WARNING):
+                try:
+                    self._write()
+                finally:
+                    self._writing.release()
+        except Exception:  # noqa: BLE001  # as the base class: what cannot be logged must not fail a call
+            self.handleError(record)
+
+    def _write(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        self.stream.write("".join(lines))
+        self.flush()
+
+
 class TextFormatter(logging.Formatter):
     """Formats a record as one line of text, and the traceback of an exception below it."""
 
+    _second = -1, ""
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record, with characters escaped that do not belong into them."""
+        if record.exc_info is None and record.stack_info is None:
+            record.message = _shortened(record.getMessage())
+            record.asctime = self.formatTime(record)
+            line = self._style.format(record)
+            # a line break is not printable either, so nearly all lines are done
+            if line.isprintable():
+                return line
         return "\n".join(map(_printable, super().format(record).split("\n")))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # likewise
+        """Return the time of a record; its second is written once for all lines that it has."""
+        second, text = self._second
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime(datefmt or self.default_time_format, time.localtime(second))
+            # both at once: other threads read it without a lock
+            self._second = second, text
+        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # name of the base class
         """Return the first line, which a message with several lines does not end."""

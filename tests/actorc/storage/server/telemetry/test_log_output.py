@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,6 +34,8 @@ CALL = EndedCall(
 @pytest.fixture(autouse=True)
 def logging_as_before(monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(logging, "logThreads", logging.logThreads)
+    monkeypatch.setattr(logging, "logMultiprocessing", logging.logMultiprocessing)
     loggers = [logging.root, logging.getLogger("actorc"), logging.getLogger(LOGGER_NAME)]
     before = [(each, each.level, list(each.handlers), each.disabled) for each in loggers]
     # removed first: `configure` closes those that it finds
@@ -72,6 +76,84 @@ def log_failure(text, message):
 
 def logger(name="actorc.storage.server.some"):
     return logging.getLogger(name)
+
+
+class SlowStream:
+    """A stream whose first write lasts until it is told to end."""
+
+    def __init__(self):
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.written = []
+
+    def write(self, text):
+        self.begun.set()
+        self.may_end.wait(20)
+        self.written.append(text)
+
+    def flush(self):
+        pass
+
+
+@pytest.fixture
+def slow(configure, monkeypatch):
+    stream = SlowStream()
+    monkeypatch.setattr("sys.stderr", stream)
+    configure()
+    yield stream
+    stream.may_end.set()
+
+
+def test_a_thread_does_not_wait_for_another_one_that_writes_its_line(slow):
+    first = threading.Thread(target=logger().info, args=("first",))
+    first.start()
+    slow.begun.wait(20)
+    logger().info("second")
+    logger().info("third")
+    told_meanwhile = list(slow.written)
+    slow.may_end.set()
+    first.join()
+
+    assert told_meanwhile == []
+    assert [text.split()[-1] for text in slow.written] == ["first", "third"]
+    assert [line.split()[-1] for line in "".join(slow.written).splitlines()] == ["first", "second", "third"]
+
+
+def test_a_warning_is_written_when_it_is_told(slow):
+    first = threading.Thread(target=logger().info, args=("first",))
+    first.start()
+    slow.begun.wait(20)
+    second = threading.Thread(target=logger().warning, args=("second",))
+    second.start()
+    slow.may_end.set()
+    second.join()
+    told = "".join(slow.written)
+    first.join()
+
+    assert "second" in told
+
+
+def test_lines_of_many_threads_are_whole_and_all_there(configure, lines):
+    configure()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: logger().info("line %d of many", number), range(2000)))
+
+    numbers = [int(line.split()[-3]) for line in lines() if line.endswith(" of many")]
+    assert sorted(numbers) == list(range(2000))
+
+
+def test_a_line_begins_with_the_time_of_its_call(configure, lines):
+    def record(created):
+        told = {"name": "actorc.storage", "levelno": logging.INFO, "msg": "told"}
+        return logging.makeLogRecord(told | {"created": created, "msecs": created % 1 * 1000})
+
+    configure()
+    moments = [0.0, 0.25, 1.75, 0.0]
+    for each in moments:
+        logger().handle(record(each))
+
+    assert [line.split(" Level ")[0] for line in lines()] == [
+        time.strftime(f"%Y-%m-%d %H:%M:%S,{int(each % 1 * 1000):03d}", time.localtime(each)) for each in moments
+    ]
 
 
 def test_a_call_is_one_object_with_its_fields(configure, lines):
