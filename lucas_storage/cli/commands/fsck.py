@@ -45,7 +45,8 @@ def fsck(directory: Path, *, action: str | None, yes: bool, as_json: bool) -> No
     Prints what is damaged or contradicts itself, which makes the exit code 1, what a crash left of an unfinished change
     at the end of the index's log, and leftovers, which only waste space: a server removes them in time. Files that the
     index does not know are kept in quarantine for some days. Without an option nothing but uploads that were never
-    finished is removed, and files that are needed come back from there.
+    finished is removed, files that are needed come back from there, and bytes of a bucket that were counted wrong are
+    corrected.
 
     --adopt never replaces an object that is whole: a later one goes beside it, under a key that ends in .adopted and a
     number. Objects that were deleted shortly before may come back.
