@@ -27,6 +27,10 @@ class Traffic:
     failed: int
     bytes_in: int
     bytes_out: int
+    objects: int | None = None
+    """In all buckets; None if its engine does not count them."""
+    stored: int | None = None
+    """Bytes of these objects."""
     seconds: float | None = None
     """Between the two looks; None at the first one."""
     calls_since: int = 0
@@ -127,6 +131,8 @@ def _traffic(found: Traffic | None, reader: Reader, *, has_disk: bool) -> Html:
     cards = {
         words("overview.free"): shown_size(found.free) if found.free is not None and not has_disk else None,
         words("overview.damage"): words("overview.no_damage") if not found.damage else str(found.damage),
+        words("overview.objects"): f"{found.objects:,}" if found.objects is not None else None,
+        words("overview.stored"): shown_size(found.stored) if found.stored is not None else None,
         words("overview.calls"): f"{found.calls:,}",
         words("overview.errors"): f"{found.failed:,}",
         words("overview.in"): shown_size(found.bytes_in),

@@ -63,8 +63,10 @@ def traffic(sample: Sample | None, before: Sample | None) -> Traffic | None:
         healthy=sample.values.get(("storage_engine_healthy", ""), 1.0) >= 1.0,
         damage=_whole(sample.values.get(("storage_damage_found", ""), 0.0)),
         free=None if free is None else _whole(free),
+        objects=_counted(sample, "storage_bucket_objects"),
+        stored=_counted(sample, "storage_bucket_bytes"),
         calls=_whole(_total(sample, "storage_calls_total")),
-        failed=_whole(sum(value for (_, status), value in sample.values.items() if _is_failure(status))),
+        failed=_whole(_failed(sample)),
         bytes_in=_bytes(sample, "in"),
         bytes_out=_bytes(sample, "out"),
         seconds=None if since is None else sample.at - since.at,
@@ -90,12 +92,24 @@ def _is_failure(status: str) -> bool:
     return status in _FAILURES or (status.startswith("5") and len(status) == 3)
 
 
+def _failed(sample: Sample) -> float:
+    # of this name alone: the library tells for each status, too, when it came first
+    calls = ((status, value) for (name, status), value in sample.values.items() if name == "storage_calls_total")
+    return sum(value for status, value in calls if _is_failure(status))
+
+
 def _total(sample: Sample, name: str) -> float:
     return sum(value for (found, _), value in sample.values.items() if found == name)
 
 
 def _bytes(sample: Sample, direction: str) -> int:
     return _whole(sample.values.get(("storage_object_bytes_total", direction), 0.0))
+
+
+def _counted(sample: Sample, name: str) -> int | None:
+    """Return the sum over all buckets; None if the engine of the server does not count them."""
+    found = sample.values.get((name, ""))
+    return None if found is None else _whole(found)
 
 
 def _whole(value: float) -> int:

@@ -67,6 +67,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "overview.free": "磁盘可用空间",
     "overview.damage": "发现的损坏",
     "overview.no_damage": "无",
+    "overview.objects": "对象",
+    "overview.stored": "对象的字节数",
     "overview.calls": "调用",
     "overview.errors": "失败的调用",
     "overview.in": "接收",

@@ -67,6 +67,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     "overview.free": "Free on the disk",
     "overview.damage": "Damage found",
     "overview.no_damage": "none",
+    "overview.objects": "Objects",
+    "overview.stored": "Their bytes",
     "overview.calls": "Calls",
     "overview.errors": "Failed calls",
     "overview.in": "Received",

@@ -357,6 +357,7 @@ def test_the_overview_tells_traffic_and_disk_of_a_server_with_metrics(tmp_path, 
 
     assert "Damage found none" in first
     assert "Received 5 MiB" in first
+    assert "Objects 1 Their bytes 5 MiB" in first
     assert "Failed calls 0" in first
     assert "free" in first
     assert "Calls now" not in first
