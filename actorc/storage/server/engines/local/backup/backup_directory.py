@@ -112,7 +112,7 @@ class BackupDirectory:
             raise NotFoundError(
                 f"{self.root} is no directory of backups, it has no file {LABEL}; name the one that 'backup' was given"
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{path} is damaged; copy it from another copy of this directory") from error
         if found != FORMAT:
             raise StorageError(

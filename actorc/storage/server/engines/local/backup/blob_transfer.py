@@ -18,6 +18,7 @@ from actorc.storage.rules import BLOCK_SIZE
 from actorc.storage.server.engines.blocks import block_length
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.quarantine import is_blob_name
 from actorc.storage.server.engines.local.disk.trailer import DamagedTrailerError, read_trailer
 from actorc.storage.server.engines.local.maintenance.fsck_index import Finding
 from actorc.storage.server.engines.local.rows import unpack_sums
@@ -134,6 +135,9 @@ class BlobTransfer:
             if len(data) != content.size or ((crc32c(data),) if data else ()) != unpack_sums(content.packed_sums):
                 raise DamagedContentError("the bytes in the index do not match their checksums")
             return
+        if not is_blob_name(content.file):
+            # a backup may come from strangers, and a name must not lead out of the directory
+            raise DamagedContentError(f"{content.file!r} is no name of a blob")
         with closing(_OpenBlob(self._source, self._fsops, content)) as blob:
             if self._target is None:
                 self._pump(blob, None)

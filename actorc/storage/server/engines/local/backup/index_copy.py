@@ -43,7 +43,7 @@ def copy_index(database: Path, store: str, copy: Path, fsops: FsOps, *, on_progr
                 # from here on processes may open and close it: the snapshot stays
                 held.close()
             _copy(source, copy, on_progress)
-    _finish(copy, fsops)
+    _finish(copy, store, fsops)
 
 
 def _snapshot(database: Path) -> sqlite3.Connection:
@@ -64,8 +64,10 @@ def _copy(source: sqlite3.Connection, copy: Path, on_progress: Callable[[], None
         source.backup(target, pages=_PAGES, progress=lambda *_: on_progress())
 
 
-def _finish(copy: Path, fsops: FsOps) -> None:
+def _finish(copy: Path, store: str, fsops: FsOps) -> None:
     with closing(schema.connect(copy)) as connection:
+        # first: the rows of a later version would look damaged
+        startup.check_identity(connection, store)
         startup.verify(connection, copy)
         # blobs that wait to be removed are not in the backup, so nothing waits there
         connection.execute("BEGIN IMMEDIATE")

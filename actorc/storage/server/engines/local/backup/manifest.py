@@ -19,6 +19,8 @@ from actorc.storage.rules import MiB
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
+_LARGEST: Final = MiB
+"""Bytes; a larger file is no manifest."""
 
 _TOTALS: Final = """
 SELECT (SELECT count(*) FROM bucket), (SELECT count(*) FROM object), (SELECT coalesce(sum(size), 0) FROM object),
@@ -99,7 +101,7 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(_content(path))
         found = record.pop("format")
         if isinstance(found, int) and found > FORMAT:
             raise StorageError(
@@ -108,8 +110,16 @@ def read(folder: Path) -> Manifest:
         return _unpacked(record)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing; take another snapshot") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{path} is damaged; take another snapshot") from error
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("it is too large")
+    return content
 
 
 def _unpacked(record: dict[str, Any]) -> Manifest:

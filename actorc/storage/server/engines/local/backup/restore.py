@@ -150,9 +150,13 @@ def _index(folder: Path, found: Manifest) -> sqlite3.Connection:
     path = folder / snapshot_files.INDEX
     connection = schema.connect_read_only(path, alone=True)
     try:
+        # first: the rows of a later version would look damaged
         startup.check_identity(connection, found.store)
         startup.verify(connection, path)
         _check_totals(connection, folder, found)
+    except sqlite3.Error as error:
+        connection.close()
+        raise IntegrityError(f"{path} is damaged ({error}); restore another snapshot") from error
     except BaseException:
         connection.close()
         raise
