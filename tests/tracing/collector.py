@@ -84,13 +84,27 @@ class Collector:
 
     def wait_for(self, *names):
         """Return the first span of each name, once all are here."""
+        found = []
 
-        def found():
+        def all_are_here():
             known = {span.name: span for span in reversed(self.spans)}
-            return [known[name] for name in names if name in known]
+            found[:] = [known[name] for name in names if name in known]
+            return len(found) == len(names)
 
+        self._wait_until(all_are_here)
+        return found
+
+    def wait_for_child(self, parent, name):
+        """Return the first span of a name whose parent is another one, once it is here."""
+        found = []
+
+        def is_here():
+            found[:] = [span for span in self.spans if span.name == name and span.parent == parent.id]
+            return found
+
+        self._wait_until(is_here)
+        return found[0]
+
+    def _wait_until(self, condition):
         with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) == len(names), PATIENCE), [
-                (span.service, span.name) for span in self.spans
-            ]
-            return found()
+            assert self._changed.wait_for(condition, PATIENCE), [(span.service, span.name) for span in self.spans]

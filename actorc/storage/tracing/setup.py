@@ -5,8 +5,11 @@ A program of the user sets it up itself, or is started by ``opentelemetry-instru
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 log = logging.getLogger(__name__)
@@ -16,6 +19,8 @@ WORKER: Final = "lucas-worker"
 COMMAND: Final = "lucas-storage-cli"
 """Names of the services that processes of this package are, unless a variable names another."""
 
+_LAST_SECONDS: Final = 3.0
+"""Seconds for the last export of a process that ends."""
 _WANTED: Final = "OTEL_TRACES_EXPORTER"
 _OFF: Final = "OTEL_SDK_DISABLED"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -52,10 +57,39 @@ def _set_up(names: list[str], service: str) -> None:
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return
     exporters = [_exporter(name) for name in names]
-    provider = TracerProvider(resource=_resource(service))
+    # not by its own hook at the end, which waits for an exporter that finds no collector as long as that tries
+    provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    _LastExport(provider.shutdown)
+
+
+class _LastExport:
+    """Exports what is left when the process ends, and waits for it for a limited time.
+
+    The thread for it exists from the beginning, since none can be started any more at the end.
+    """
+
+    def __init__(self, shut_down: Callable[[], None]) -> None:
+        self._shut_down = shut_down
+        self._process = os.getpid()
+        self._begin, self._end = threading.Event(), threading.Event()
+        threading.Thread(target=self._run, name="trace-end", daemon=True).start()
+        atexit.register(self._wait)
+
+    def _run(self) -> None:
+        self._begin.wait()
+        try:
+            self._shut_down()
+        finally:
+            self._end.set()
+
+    def _wait(self) -> None:
+        self._begin.set()
+        # a forked child has no such thread
+        if os.getpid() == self._process:
+            self._end.wait(_LAST_SECONDS)
 
 
 def _resource(service: str) -> Any:
