@@ -28,6 +28,7 @@ SAYS = {
     "calling_conventions.py": ["one workflow: [100000.0, 100000.0, 100000.0]", "dict:     100000.0"],
     "fan_out.py": ["(800, 800) points, area 1.522"],
     "put_and_get.py": ["the copy is the same: True", "still there: False", "NotFound: "],
+    "traced.py": ["my program ", "    step noise succeeded ", "      PutObject a/sha256/"],
     "weather.py": ["December", "chart   ArtifactRef(bytes@1 ", "The chart is "],
 }
 NOTES = {"resume.py": "lucas-storage: 3 of 5 steps reused (highs, smooth), 2 executed\n"}
