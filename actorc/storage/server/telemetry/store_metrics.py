@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +16,10 @@ from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.version import version
 
+from .certificates import end_of_certificate
 from .watched import WatchedServer, damaged, restarts
+
+_log = logging.getLogger(__name__)
 
 OTHERS: Final = "(others)"
 """Label of the buckets that are not named; no bucket can have this name."""
@@ -25,12 +30,17 @@ class StoreCollector(Collector):
 
     def __init__(self, watched: WatchedServer) -> None:
         self._watched = watched
+        # read once: the server goes on with the certificate that it began with
+        self._certificate_end = _end_of(watched.options.tls_cert)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; those that cannot be read are left out, so that the others are told of a broken disk."""
         yield self._build()
         restarted = restarts(self._watched.shared)
         yield CounterMetricFamily("storage_worker_restarts", "Workers that ended and were replaced", value=restarted)
+        if self._certificate_end is not None:
+            meaning = "When the certificate of the server ends"
+            yield _gauge("storage_certificate_end_timestamp_seconds", meaning, self._certificate_end)
         with suppress(StorageError):
             found = damaged(self._watched.engine)
             yield _gauge("storage_damage_found", "How often verifying what is stored found damage", found)
@@ -70,6 +80,17 @@ def largest(totals: Sequence[BucketTotal], count: int) -> list[BucketTotal]:
     rest = ranked[count:]
     others = BucketTotal(OTHERS, sum(each.objects for each in rest), sum(each.bytes for each in rest))
     return [*ranked[:count], others]
+
+
+def _end_of(certificate: Path | None) -> float | None:
+    """Return when a certificate ends; None if there is none, or none that can be read."""
+    if certificate is None:
+        return None
+    try:
+        return end_of_certificate(certificate.read_text())
+    except (OSError, ValueError) as error:
+        _log.warning("the metrics do not tell when the certificate %s ends: %s", certificate, error)
+        return None
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import ssl
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from urllib.request import urlopen
 
 import pytest
+import trustme
 
 from actorc.storage import InvalidParameterError, StorageClient
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.auth.access import EVERYTHING
 from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.server.engines.bucket_totals import BucketTotal
+from actorc.storage.server.telemetry.certificates import end_of_certificate
 from actorc.storage.testing import local_server
 
 pytest.importorskip("prometheus_client", reason="there are metrics only with the extra http")
@@ -120,6 +125,28 @@ def test_disk_threads_and_memory_are_told(durable, numbers):
     assert (told["storage_call_threads"], told["storage_calls_running"]) == (32, 0)
     assert (told["storage_damage_found"], told["storage_worker_restarts_total"]) == (0, 0)
     assert told["storage_resident_memory_bytes"] > 1_000_000
+
+
+@pytest.mark.parametrize("end", [datetime(2041, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2061, 2, 3, 4, 5, 6, tzinfo=UTC)])
+def test_the_end_of_the_certificate_is_told(durable, tmp_path, end):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", not_after=end)
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    (tmp_path / "cert.pem").write_bytes(certificate.private_key_pem.bytes() + chain)
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    trusting = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+
+    with durable(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem") as server:
+        page = urlopen(server.http_endpoint + "/metrics", context=trusting).read().decode()
+
+    (told,) = re.findall(r"^storage_certificate_end_timestamp_seconds (\S+)$", page, re.MULTILINE)
+    assert float(told) == end.timestamp()
+
+
+@pytest.mark.parametrize("pem", ["", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"])
+def test_a_file_without_a_certificate_that_can_be_read_is_told(pem):
+    with pytest.raises(ValueError, match="certificate"):
+        end_of_certificate(pem)
 
 
 def test_a_store_that_cannot_be_read_leaves_the_other_numbers(durable, numbers, tmp_path):
