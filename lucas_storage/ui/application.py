@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Final, TypeVar
+from urllib.parse import parse_qs
 
 from aiohttp import web
 
@@ -18,9 +19,9 @@ from .gate import Gate
 from .links import Links
 from .pages.failures import defect, failed, still_reading, unknown_page
 from .pages.page import Page, Reader, framed
-from .pages_by_name import ROUTES
+from .pages_by_name import FORMS, ROUTES
 from .response_headers import ALWAYS, of_download
-from .routes.request import Memory, Request
+from .routes.request import Memory, Request, Route
 from .words.vocabulary import Words, preferred
 
 T = TypeVar("T")
@@ -32,6 +33,9 @@ _PATIENCE: Final = 20.0
 """Seconds that a browser waits for a page; then it is told so, and tries again."""
 _PROBE: Final = 3.0
 """Seconds in which a server answers that is there."""
+_FORM_MAX: Final = 64 << 10
+"""Bytes of a form."""
+_FORM_FIELDS: Final = 50
 _FILES: Final = {"style.css": "text/css", "live.js": "text/javascript"}
 
 
@@ -65,6 +69,8 @@ class Application:
             status, reason = refusal
             return web.Response(status=status, text=f"{reason}\n", headers=ALWAYS)
         name = request.path.removeprefix("/").partition("/")[2]
+        if request.method == "POST":
+            return await self._form(name, request)
         if name in _FILES:
             return _file(name)
         if name == "download":
@@ -76,27 +82,54 @@ class Application:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _page(self, name: str, request: web.BaseRequest) -> web.Response:
-        reader = Reader(Words(self._language or preferred(request.headers.get("Accept-Language", ""))), self._links)
-        page = await self._read(name, dict(request.query), reader)
-        return web.Response(
-            text=framed(page, reader), content_type="text/html", charset="utf-8", status=page.status, headers=ALWAYS
-        )
-
-    async def _read(self, name: str, query: dict[str, str], reader: Reader) -> Page:
+        reader, query = self._reader(request), dict(request.query)
         if name not in ROUTES:
-            return unknown_page(reader)
+            return _response(unknown_page(reader), reader)
+        read = self._reading_of(ROUTES[name], reader, query)
+        asked = (name, tuple(sorted(query.items())), reader.words.language)
+        return _response(await self._told(self._read_once(asked, read), name, reader) or still_reading(reader), reader)
 
+    async def _form(self, name: str, request: web.BaseRequest) -> web.Response:
+        """Do what a form is for, once."""
+        reader = self._reader(request)
+        if name not in FORMS:
+            return _response(unknown_page(reader), reader)
+        fields = await _fields(request)
+        if fields is None:
+            return web.Response(status=400, text="This is no form of a page of this program.\n", headers=ALWAYS)
+        query = {each: values[0] for each, values in fields.items()}
+        change = self._reading_of(FORMS[name], reader, query, fields)
+        page = await self._told(self._on_thread(change), name, reader)
+        assert page is not None
+        return _response(page, reader)
+
+    def _reader(self, request: web.BaseRequest) -> Reader:
+        return Reader(Words(self._language or preferred(request.headers.get("Accept-Language", ""))), self._links)
+
+    def _reading_of(
+        self, route: Route, reader: Reader, query: dict[str, str], fields: dict[str, list[str]] | None = None
+    ) -> Callable[[OpenedStore], Page]:
         def read(opened: OpenedStore) -> Page:
             self._endpoint = opened.storage.endpoint
             # A server that is gone is told at once: other calls go on for half a minute, in case it comes back.
             opened.storage.server_info(timeout=_PROBE)
-            return ROUTES[name](
-                Request(storage=opened.storage, query=query, reader=reader, memory=self._memory, data=opened.data)
+            return route(
+                Request(
+                    storage=opened.storage,
+                    query=query,
+                    reader=reader,
+                    memory=self._memory,
+                    data=opened.data,
+                    repeated=fields or {},
+                )
             )
 
-        asked = (name, tuple(sorted(query.items())), reader.words.language)
+        return read
+
+    async def _told(self, reading: Awaitable[Page | None], name: str, reader: Reader) -> Page | None:
+        """Return what is read, or the page about the error that it ended with."""
         try:
-            return await self._read_once(asked, read) or still_reading(reader)
+            return await reading
         except StorageError as error:
             return failed(error, self._endpoint, reader)
         except Exception as error:  # a page is shown, whatever a record of a stranger leads to
@@ -125,10 +158,7 @@ class Application:
             pieces, size = await self._on_thread(lambda opened: _opened(opened, bucket, key))
         except StorageError as error:
             reader = Reader(Words(self._language or "en"), self._links)
-            page = failed(error, self._endpoint, reader)
-            return web.Response(
-                text=framed(page, reader), content_type="text/html", charset="utf-8", status=page.status, headers=ALWAYS
-            )
+            return _response(failed(error, self._endpoint, reader), reader)
         response = web.StreamResponse(headers=of_download(name))
         response.content_length = size
         await response.prepare(request)
@@ -152,6 +182,29 @@ def _opened(opened: OpenedStore, bucket: str, key: str) -> tuple[Iterator[bytes]
     """Return the pieces of an object, and its size."""
     head = opened.storage.head_object(bucket, key)
     return opened.storage.stream_object(bucket, key, generation=head["generation"]), head["size"]
+
+
+def _response(page: Page, reader: Reader) -> web.Response:
+    return web.Response(
+        text=framed(page, reader), content_type="text/html", charset="utf-8", status=page.status, headers=ALWAYS
+    )
+
+
+async def _fields(request: web.BaseRequest) -> dict[str, list[str]] | None:
+    """Return the fields of a form, with all values of each; None if it is none."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return None
+    body = bytearray()
+    while piece := await request.content.read(_FORM_MAX):
+        body += piece
+        if len(body) > _FORM_MAX:
+            return None
+    try:
+        return parse_qs(
+            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_FORM_FIELDS
+        )
+    except ValueError:
+        return None
 
 
 def _file(name: str) -> web.Response:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 _TOKEN_BYTES: Final = 32
-METHODS: Final = ("GET", "HEAD")
-"""Nothing is changed by this program, so there are no others."""
+METHODS: Final = ("GET", "HEAD", "POST")
+"""The last one is for the forms that change access keys, and nothing else is changed by this program."""
 
 
 class Gate:
@@ -37,10 +37,12 @@ class Gate:
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return 421, "This is no name of this program; use the address that it printed."
         # What another site's page asks for carries its origin. A file that opens the page has none.
+        if method == "POST" and len(origins) != 1:
+            return 403, "A form is sent by a browser from a page of this program, and says so."
         if any(origin.lower().removeprefix("http://") not in self._hosts for origin in origins):
             return 403, "Pages of other sites may not ask this program."
         if method not in METHODS:
-            return 405, "This program only shows; it takes no changes."
+            return 405, "This program shows pages and takes their forms; it has no other methods."
         given = path.removeprefix("/").partition("/")[0]
         if not hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
             return 403, "The address lacks the token of this program; use the address that it printed."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .routes import names, objects, overview, runs
+from .routes import access_keys, names, objects, overview, runs
 from .routes.request import Route
 
 ROUTES: Final[Mapping[str, Route]] = {
@@ -21,5 +21,9 @@ ROUTES: Final[Mapping[str, Route]] = {
     "diff": runs.diff,
     "names": names.names,
     "garbage": names.garbage,
-    "access": names.access_keys,
+    "access": access_keys.access_keys,
+    "key": access_keys.access_key,
 }
+
+FORMS: Final[Mapping[str, Route]] = {"access": access_keys.add_access_key, "key": access_keys.change_access_key}
+"""Does what the forms of a page are for, likewise."""

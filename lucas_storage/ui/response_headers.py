@@ -11,8 +11,9 @@ ALWAYS: Final = {
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # The token is in every address.
-    "Referrer-Policy": "no-referrer",
+    # The token is in every address, so no other site is told one. This one is: else browsers send forms with an origin
+    # that could be any site's.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .chinese_access import CHINESE_ACCESS
+
 CHINESE: Final[Mapping[str, str]] = {
     # Every page.
     "frame.skip": "跳到正文",
@@ -265,26 +267,5 @@ CHINESE: Final[Mapping[str, str]] = {
     "garbage.expired_checkpoint": "{count} 个检查点，{bytes}",
     "garbage.problems": "无法读取",
     "garbage.blocked": "这些内容无法读取，其引用未知，因此不会删除任何内容。",
-    # Access keys.
-    "access.elsewhere": "访问密钥只在服务器所在机器上向其数据目录的用户显示。",
-    "access.none": "没有访问密钥：本机的每个用户都可以执行所有操作。",
-    "access.how": "“lucas-storage keys add”创建密钥，“keys disable”停用密钥。",
-    "access.key": "密钥",
-    "access.state": "状态",
-    "access.made": "创建时间",
-    "access.allows": "允许",
-    "access.comment": "备注",
-    "access.enabled": "有效",
-    "access.disabled": "已停用",
-    "access.and": "、",
-    "access.all_buckets": "所有存储桶",
-    "access.buckets": "名称匹配 {glob} 的存储桶",
-    "access.prefix": "，且键以 {prefix} 开头",
-    "access.sentence": "可在{buckets}中{actions}",
-    "action.read": "读取对象",
-    "action.list": "列出键",
-    "action.write": "写入对象",
-    "action.delete": "删除对象",
-    "action.presign": "为他人生成 URL",
-    "action.admin": "创建和删除存储桶",
+    **CHINESE_ACCESS,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .english_access import ENGLISH_ACCESS
+
 ENGLISH: Final[Mapping[str, str]] = {
     # Every page.
     "frame.skip": "Skip to the content",
@@ -265,26 +267,5 @@ ENGLISH: Final[Mapping[str, str]] = {
     "garbage.expired_checkpoint": "{count} checkpoints, {bytes}",
     "garbage.problems": "Cannot be read",
     "garbage.blocked": "While these cannot be read, nothing is removed, since what they refer to is not known.",
-    # Access keys.
-    "access.elsewhere": "Access keys are shown to the user of the server's data directory, on its machine.",
-    "access.none": "There are no access keys: every user of this machine may do everything.",
-    "access.how": "'lucas-storage keys add' makes keys, 'keys disable' ends them.",
-    "access.key": "Key",
-    "access.state": "State",
-    "access.made": "Made",
-    "access.allows": "Allows",
-    "access.comment": "Comment",
-    "access.enabled": "enabled",
-    "access.disabled": "disabled",
-    "access.and": ", ",
-    "access.all_buckets": "all buckets",
-    "access.buckets": "buckets named {glob}",
-    "access.prefix": ", where keys begin with {prefix}",
-    "access.sentence": "To {actions} in {buckets}",
-    "action.read": "read objects",
-    "action.list": "list keys",
-    "action.write": "write objects",
-    "action.delete": "delete objects",
-    "action.presign": "make URLs for others",
-    "action.admin": "make and remove buckets",
+    **ENGLISH_ACCESS,
 }

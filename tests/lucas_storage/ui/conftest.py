@@ -37,6 +37,12 @@ class Parsed(HTMLParser):
     def text(self):
         return " ".join(" ".join(self.parts).split())
 
+    def form_code(self):
+        """Return what lets a form of the page be sent once."""
+        names = [value for tag, name, value in self.attributes if (tag, name) == ("input", "name")]
+        values = [value for tag, name, value in self.attributes if (tag, name) == ("input", "value")]
+        return values[names.index("once")]
+
     def links(self):
         return [value for tag, name, value in self.attributes if (tag, name) == ("a", "href")]
 
@@ -60,11 +66,17 @@ class Pages:
         self.host = f"127.0.0.1:{port}"
         self.url = f"http://{self.host}/{token}/"
 
-    def ask(self, path, method="GET", **headers):
+    def ask(self, path, method="GET", body=None, **headers):
         """Return the answer to a request for any path."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-            connection.request(method, path, headers={"Host": self.host, **headers})
+            connection.request(method, path, body, headers={"Host": self.host, **headers})
             return Answer(connection.getresponse())
+
+    def send(self, page, fields, language="en", **headers):
+        """Return the answer to a form, with names and values, of a page."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{self.host}"}
+        headers = {**kind, "Accept-Language": language, **headers}
+        return self.ask(f"/{self.token}/{page}", "POST", urlencode(fields), **headers)
 
     def show(self, page, language="en", **query):
         """Return the answer to a request for a page."""

@@ -47,8 +47,20 @@ def test_a_page_of_another_site_is_refused_with_the_token_too(gate, origin):
     assert status == 403
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "get"])
-def test_nothing_can_be_changed(gate, method):
+def test_a_form_is_taken_from_a_page_of_this_program(gate):
+    for host in HOST[0], f"localhost:{PORT}":
+        assert gate.refusal("POST", f"/{gate.token}/access", HOST, [f"http://{host}"]) is None
+
+
+@pytest.mark.parametrize("origins", [[], ["null"], ["https://attacker.example"], [f"http://{HOST[0]}"] * 2])
+def test_a_form_that_no_page_of_this_program_sent_is_refused_with_the_token_too(gate, origins):
+    status, _ = gate.refusal("POST", f"/{gate.token}/access", HOST, origins)
+
+    assert status == 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "CONNECT", "get", "post"])
+def test_there_are_no_other_methods(gate, method):
     status, _ = gate.refusal(method, f"/{gate.token}/", HOST, [])
 
     assert status == 405

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.key_file import add_key, read_keys
+from actorc.storage.server.config import KEYS_FILE
 from actorc.storage.testing import local_server
 from lucas_storage import run, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
@@ -323,3 +326,39 @@ def test_a_server_that_goes_away_and_comes_back_is_told(tab, monkeypatch, tmp_pa
 def test_the_address_without_its_token_shows_nothing(pages, tab):
     assert tab.goto(f"http://{pages.host}/runs").status == 403
     assert tab.goto(f"http://{pages.host}/").status == 403
+
+
+def test_an_access_key_is_made_changed_and_its_secret_shown_once(tab, tmp_path, monkeypatch):
+    key, secret = add_key(tmp_path / KEYS_FILE, [EVERYTHING])
+    with local_server(http=True, keys=tmp_path / KEYS_FILE) as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("STORAGE_ACCESS_KEY", key.id)
+        monkeypatch.setenv("STORAGE_SECRET_KEY", secret)
+        with served(opened) as pages:
+            tab.goto(pages.url + "access")
+            assert_heard(tab)
+            tab.get_by_label("read objects").check()
+            tab.get_by_label("Comment").fill(HOSTILE)
+            tab.get_by_role("button", name="Make the key").click()
+            shown = tab.get_by_role("group", name="Variables for programs").inner_text()
+            assert_heard(tab)
+            # the page that showed it is not made again, whichever way it is come back to
+            tab.reload()
+            assert "Each form is sent once" in tab.inner_text("main")
+            tab.get_by_role("link", name="All keys").click()
+            made = shown.split("\n")[0].partition("=")[2]
+            tab.get_by_role("link", name=made).click()
+            assert_heard(tab)
+            tab.get_by_role("button", name="Disable").click()
+            tab.get_by_role("button", name="Enable").wait_for()
+            assert_heard(tab)
+            tab.get_by_role("button", name="Remove").click()
+            tab.get_by_role("button", name="Make the key").wait_for()
+            left = tab.inner_text("main")
+            tab.go_back()
+            assert shown.split("\n")[1].partition("=")[2] not in tab.content()
+
+    assert made in {line.partition("=")[2] for line in shown.split("\n")}
+    assert made not in left
+    assert list(read_keys(tmp_path / KEYS_FILE)) == [key.id]
+    assert not tab.evaluate("window.taken")

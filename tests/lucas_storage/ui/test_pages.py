@@ -334,7 +334,7 @@ def test_every_answer_keeps_scripts_frames_and_other_sites_out(pages):
     for answer in (pages.show(""), pages.show("nothing"), pages.show("style.css"), pages.ask("/")):
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
         assert answer.headers["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in answer.headers
 
