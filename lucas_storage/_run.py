@@ -56,7 +56,8 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
             "with wf.call"
         )
     # Before anything is uploaded: a missing input is a mistake that needs no server to find.
-    given = _with_defaults(inputs or {}, adapter.inputs_of(workflow))
+    graph = adapter.graph_of(workflow)
+    given = _with_defaults(inputs or {}, adapter.inputs_of(workflow, graph))
     policy = ByOptions()()
     present, name = settings.resolve(), adapter.name_of(workflow)
     with (
@@ -73,7 +74,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
             travelling = outgoing.offload_each(given, Fixed(policy))
         log.begin(travelling)
         # The record gets references, so values are materialized only after it was written.
-        value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)
+        value = adapter.execute(workflow, graph, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)
     return incoming.value_of(value) if materialize else wire_form.with_refs(value)
 

@@ -89,9 +89,13 @@ def name_of(context: Any) -> str:
     return str(context._body.__name__ if _is_embedded(context) else context.generate().name)
 
 
-def inputs_of(context: Any) -> dict[str, Any]:
+def graph_of(context: Any) -> Any:
+    """Return the graph for one run of a workflow. The embedded engine runs the body for it; genuine Lucas has one."""
+    return context.generate()
+
+
+def inputs_of(context: Any, graph: Any) -> dict[str, Any]:
     """Return the names of a workflow's inputs with their defaults, `REQUIRED` where there is none."""
-    graph = context.generate()
     if _is_embedded(context):
         return {name: REQUIRED if type(default) is object else default for name, default, _ in graph._inputs}
     with _registry:
@@ -103,6 +107,7 @@ def inputs_of(context: Any) -> dict[str, Any]:
 
 def execute(
     context: Any,
+    graph: Any,
     inputs: Mapping[str, Any],
     executor: Callable[[Any], Any],
     *,
@@ -112,6 +117,7 @@ def execute(
 
     Args:
         context: The workflow.
+        graph: What `graph_of` returned for this run.
         inputs: Every input it needs.
         executor: Replaces the engine's stock executor; one that the workflow names itself is kept.
         prepared: Called with the executor class chosen; returns the factory to use in its place.
@@ -126,7 +132,6 @@ def execute(
             f"a workflow of the provider {context._provider!r} is run by its platform; deploy it, "
             "or give @workflow provider='local-once' to run it here"
         )
-    graph = context.generate()
     # The lock of `_exclusive` would let this in on the same thread, and the inner run would overwrite the inputs of the
     # outer one; on another thread the two would wait for each other.
     if any(graph is running for running in _running.get()):
@@ -137,7 +142,7 @@ def execute(
         chosen = chosen and prepared(chosen)
         if not _is_embedded(context):
             return _on_genuine(context, graph, chosen, inputs)
-        return context.export()(dict(inputs)) if chosen is None else context.run(dict(inputs), chosen)
+        return context.export()(dict(inputs)) if chosen is None else context.run_graph(graph, dict(inputs), chosen)
 
 
 def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, Any]) -> Any:

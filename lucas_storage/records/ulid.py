@@ -12,6 +12,7 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's; its order is that of ASCII."""
 _RANDOM_BITS: Final = 80
 _LENGTH: Final = 26
+_SHIFTS: Final = range(5 * (_LENGTH - 1), -1, -5)
 
 _lock = threading.Lock()
 """Guards `_last`, so that no two threads get the same identifier."""
@@ -54,7 +55,7 @@ def reversed_order(text: str) -> str:
 
 
 def _text(number: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return "".join([_ALPHABET[number >> shift & 31] for shift in _SHIFTS])
 
 
 def _forget() -> None:

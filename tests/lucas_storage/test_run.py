@@ -54,6 +54,20 @@ def test_a_file_goes_in_and_a_table_comes_out(tmp_path):
     assert (seen[0].name, seen[0] == path) == ("weather.csv", False)
 
 
+def test_the_body_of_a_workflow_is_run_once_for_its_decoration_and_once_for_each_run():
+    @step
+    def double(n):
+        return 2 * n
+
+    @workflow
+    def flow(wf):
+        seen.append("body")
+        return wf.call("double", {"n": wf.input()["n"]})
+
+    assert [run(flow, {"n": 1}), run(flow, {"n": 2})] == [2, 4]
+    assert len(seen) == 3
+
+
 def test_the_result_can_stay_a_reference():
     @step
     def make(n):

@@ -82,7 +82,18 @@ class WorkflowContext:
             Exception: Whatever a step raises, as it is.
         """
         with shortened:
-            workflow = self.generate()
+            return self.run_graph(self.generate(), data, executor, platform=platform)
+
+    def run_graph(
+        self,
+        workflow: Workflow,
+        data: Any = None,
+        executor: Callable[[DAG], Any] | None = None,
+        *,
+        platform: str = "local-once",
+    ) -> Any:
+        """Run a graph that `generate` returned, once, as `run` does."""
+        with shortened:
             runtime = LocalOnceRuntime.serving(data, self._route.handlers())
             runtime.name = platform
             workflow.setRuntime(runtime)

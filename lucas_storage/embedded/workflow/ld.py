@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import uuid
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ class Lambda:
     """
 
     def __init__(self, value: Any = UNKNOWN) -> None:
-        self._id = str(uuid.uuid4())
         self._is_constant = value is not UNKNOWN
         self.value: Any = value if self._is_constant else None
         self.canIter = False
         self.workflow_: StepAdder[Lambda] | None = None
         self._dataNode: Node | None = None
+
+    @cached_property
+    def _id(self) -> str:
+        return str(uuid.uuid4())  # few are asked for, and a graph has dozens
 
     def getid(self) -> str:
         """Return the name under which graphs and messages refer to this value."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage.embedded.workflow.ld import Lambda
@@ -26,9 +27,12 @@ class DAGNode:
 
     def __init__(self) -> None:
         self._no = next(_numbers)
-        self._id = str(uuid.uuid4())
         self._done = False
         self.belong_dag: Graph | None = None
+
+    @cached_property
+    def _id(self) -> str:
+        return str(uuid.uuid4())  # as those of the values
 
     def getid(self) -> str:
         """Return the name under which messages refer to this node."""
