@@ -94,6 +94,27 @@ def test_a_download_that_is_left_early_has_not_failed_and_is_not_the_parent_of_w
     assert spans.one("CLIENT", "ReadObject").status.is_unset
 
 
+def test_the_calls_of_a_transfer_in_parts_are_below_it(server, spans, tmp_path):
+    class InParts(StorageClient):
+        PARALLEL_FROM = MiB
+
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(os.urandom(3 * MiB))
+    with InParts(server.endpoint, local=False) as client:
+        client.upload_file("bucket", "large", source, chunk_size=MiB)
+        client.download_file("bucket", "large", copy)
+        client.upload_from_stream("bucket", "stream", iter([bytes(MiB)] * 3), chunk_size=MiB)
+
+    by_file, by_stream = spans.of("INTERNAL", "upload", 2)
+    assert {parent_of(span) for span in spans.of("CLIENT", "WriteObject", 6)} == {
+        by_file.context.span_id,
+        by_stream.context.span_id,
+    }
+    assert (by_file.attributes["lucas.key"], by_stream.attributes["lucas.key"]) == ("large", "stream")
+    assert spans.one("INTERNAL", "download").attributes["lucas.key"] == "large"
+    assert copy.read_bytes() == source.read_bytes()
+
+
 def test_an_error_has_its_class_and_its_status_and_is_no_fault_of_the_server(client, spans):
     client.put_object("bucket", "key", b"")
     with pytest.raises(NotFoundError):

@@ -18,6 +18,7 @@ from .resumable_part_file import PartFile
 from .step_runs import Run, StepRuns
 from .stream_count import StreamCount
 from .task_group import Report, TaskGroup
+from .transfer_span import transferring
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations.remote_store import RemoteStore
@@ -47,7 +48,7 @@ def download(
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     transfer = _FileDownload(remote, first, Deadline(timeout), progress)
-    with PartFile(target, first.info) as file:
+    with transferring("download", first.info.bucket, first.info.key), PartFile(target, first.info) as file:
         if file.is_resumed or file.step != MIN_STEP:
             # at once, since it brings bytes that are there, or sums them for other steps
             transfer.end_first()

@@ -17,6 +17,7 @@ from actorc.storage.rules import MAX_PARTS, MiB
 from .multipart_upload import MultipartUpload, reported
 from .stream_count import StreamCount
 from .task_group import Report, TaskGroup
+from .transfer_span import transferring
 from .upload_journal import UploadJournal, fingerprint, is_resumable
 from .upload_source import FileSlice, SteadyFile
 
@@ -71,7 +72,8 @@ def upload(
         return info
     if source.size < parts_from:
         return remote.put(destination, Upload(source.file, part_size, progress, source.check), timeout=timeout)
-    return _upload_in_parts(remote, destination, source, part_size, progress, timeout)
+    with transferring("upload", destination.bucket, destination.key):
+        return _upload_in_parts(remote, destination, source, part_size, progress, timeout)
 
 
 def _upload_in_parts(

@@ -18,6 +18,7 @@ from actorc.storage.rules import MAX_PARTS, MiB
 
 from .multipart_upload import MultipartUpload, reported
 from .task_group import Report, TaskGroup
+from .transfer_span import transferring
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -55,7 +56,10 @@ def store(
         return copied
     if whole.size is not None and (whole.is_buffer or whole.size < parallel_from):
         return remote.put(destination, whole, timeout=timeout)
-    with StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream:
+    with (
+        transferring("upload", destination.bucket, destination.key),
+        StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream,
+    ):
         pieces = whole.pieces()
         for piece in pieces:
             if stream.at_last_part:
