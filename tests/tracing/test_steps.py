@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from lucas_storage import run, with_storage
+from lucas_storage import run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import run_history
+from lucas_storage.records.run_log import part_of_run
 
 pytestmark = pytest.mark.usefixtures("storage")
 
@@ -156,18 +157,17 @@ def test_what_follows_a_step_is_not_below_it(spans, tracer):
 
 
 def test_a_place_of_a_record_from_a_run_that_is_not_traced_begins_a_new_trace(spans, storage):
-    from lucas_storage.records.run_log import part_of_run
-
-    place = {"run": "r", "step": "s", "told": "t", "after": [], "store": storage.store_name, "values": "none"}
-
     @with_storage
     def work():
         return 1
 
-    with part_of_run(place):
-        work()
-    with part_of_run({**place, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}):
-        work()
+    # in a bucket that stays, since the records are written when the test is over
+    place = {"run": "r", "step": "s", "told": "t", "after": [], "store": storage.store_name, "values": "none"}
+    with storage_context(bucket="records-of-others"):
+        with part_of_run(place):
+            work()
+        with part_of_run({**place, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}):
+            work()
 
     first, second = spans.of("INTERNAL", "work", 2)
     assert parent_of(first) is None
