@@ -108,8 +108,35 @@ def test_the_units_of_a_backup_read_the_directory_of_the_server_as_its_user():
     assert "User=lucas-storage\n" in unit
 
 
+def test_scheduled_collections_remove_and_leave_what_is_kept_to_the_policy_of_the_store(tmp_path):
+    (tmp_path / "lucas-storage" / "store").mkdir(parents=True)
+    unit = (EXAMPLE / "lucas-storage-gc.service").read_text()
+    job = (EXAMPLE / "kubernetes-gc.yaml").read_text()
+    within = re.search(r"command: \[(.*)\]", job)[1].split(", ")
+    command = re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1]
+    found = [
+        served(*shlex.split(command.replace("$GC_OPTIONS", "").replace("%S", str(tmp_path)))),
+        served(*within),
+    ]
+
+    assert [(each["delete"], each["keep_days"], each["keep_last"], each["ttl"]) for each in found] == [
+        (True, None, (), None)
+    ] * 2
+    assert found[0]["data"] == tmp_path / "lucas-storage" / "store"
+    assert "User=lucas-storage\n" in unit
+    assert '{name: STORAGE_ENDPOINT, value: "storage:9000"}' in job
+    assert "runAsNonRoot: true" in job
+
+
 @pytest.mark.parametrize(
-    "name", ["lucas-storage.service", "lucas-storage-backup.service", "lucas-storage-backup.timer"]
+    "name",
+    [
+        "lucas-storage.service",
+        "lucas-storage-backup.service",
+        "lucas-storage-backup.timer",
+        "lucas-storage-gc.service",
+        "lucas-storage-gc.timer",
+    ],
 )
 def test_systemd_finds_nothing_wrong_with_a_unit(name, tmp_path):
     analyze = shutil.which("systemd-analyze")

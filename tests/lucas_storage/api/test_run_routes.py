@@ -8,7 +8,8 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from lucas_storage import Storage, run, with_storage
+from lucas_storage import Storage, run, storage_context, with_storage
+from lucas_storage.gc.policy import KEY, policy_of, store_policy
 from lucas_storage.records.ulid import ulid
 
 from .conftest import BUCKET
@@ -190,6 +191,27 @@ def test_the_plan_of_a_collection_says_why_each_object_stays(served, finished):
     assert kept["reason"].endswith(" of adds")
     assert plan["totals"]["kept"]["objects"] >= 1
     assert served.get("/gc?state=due")[1]["objects"] == []
+
+
+@pytest.mark.usefixtures("here")
+def test_the_plan_of_a_collection_obeys_the_policy_of_the_bucket(served):
+    bucket = "with-policy"
+    served.client.create_bucket(bucket)
+    with storage_context(bucket=bucket), Storage() as storage:
+        for number in range(3):
+            storage.publish(storage.put(b"model %d" % number), "model")
+        store_policy(storage, policy_of(7, ["model=1"]))
+        plan = served.get(f"/gc?bucket={bucket}&grace=0")[1]
+        others = served.get(f"/gc?bucket={bucket}&grace=0&ttl=60")[1]
+        why = served.get(f"/artifact/why?bucket={bucket}&ref=model")[1]
+        storage.put_object(bucket, KEY, b"{")
+        damaged = served.get(f"/gc?bucket={bucket}")
+
+    assert plan["policy"] == {"seconds": 7 * 86_400, "keep_last": [{"names": "model", "last": 1}]}
+    assert (plan["expired"]["name"]["objects"], plan["kept_by"]["name"]["objects"]) == (2, 1)
+    assert (others["policy"]["seconds"], others["expired_records"]) == (60, 2)
+    assert [each["kind"] for each in why["kept"]["records"]] == ["name"]
+    assert (damaged[0], "gc policy set" in str(damaged[1])) == (500, True)
 
 
 def test_runs_are_listed_page_by_page_and_by_workflow(served):

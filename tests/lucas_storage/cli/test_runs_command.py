@@ -324,6 +324,55 @@ def test_a_collection_lists_each_object_with_its_reason(storage, invoke):
     assert not {"objects", "plan"} & short.keys()
 
 
+def test_a_policy_of_the_store_is_obeyed_by_every_collection(storage, invoke):
+    for number in range(4):
+        storage.publish(storage.put(b"model %d" % number), "model", version=f"v{number}")
+    said = [invoke("gc", "policy", "show").stdout]
+    said.append(invoke("gc", "policy", "set", "--keep-last", "model=1", "--keep-days", "14").stdout)
+    looked = json.loads(invoke("gc", "--grace", "0s", "--json", "--long").stdout)
+    done = invoke("gc", "--grace", "0s", "--delete")
+    once = json.loads(invoke("gc", "--grace", "0s", "--keep-last", "3", "--json").stdout)
+    said.append(invoke("gc", "policy", "clear").stdout)
+
+    assert said[0] == "no policy; runs count for 30 days (built-in default); names stay for ever\n"
+    assert said[1] == "--keep-days 14 --keep-last 'model=1'\n"
+    assert said[2] == said[0]
+    assert (looked["policy"]["keep_days"], looked["expired_by"]["name"]["objects"]) == (14, 6)
+    assert {each["reason"].partition(": ")[2] for each in looked["expired_records"]} == {
+        "not among the last 1 publications of its name, and no alias has to do with it"
+    }
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == "policy: --keep-days 14 --keep-last 'model=1'"
+    assert "whose time is over, removed" in done.stdout
+    assert once["policy"] == {"keep_days": None, "keep_last": [{"names": "*", "last": 3}]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["gc", "policy", "set"], "give --keep-days, --keep-last or both"),
+        (["gc", "policy", "set", "--keep-last", "0"], "'0' is no rule for names"),
+        (["gc", "--keep-last", "a b=1"], "'a b=1' is no rule for names"),
+        (["gc", "--keep-days", "0"], "runs cannot count 0 days"),
+        (["gc", "--keep-days", "x"], "'x' is not a valid integer"),
+        (["gc", "--keep-days", "1", "--ttl", "1d"], "say the same"),
+    ],
+)
+def test_a_policy_that_is_wrong_is_refused_before_anything_is_done(invoke, arguments, told):
+    done = invoke(*arguments)
+
+    assert (done.exit_code, told in done.stderr) == (2, True), done.output
+
+
+def test_a_policy_that_cannot_be_read_stops_collections_and_is_set_anew(storage, invoke):
+    storage.put_object(storage.bucket, "gc/policy.json", b"{")
+    refused = invoke("gc", "--delete")
+
+    assert (refused.exit_code, "'lucas-storage gc policy set' writes it anew" in refused.stderr) == (1, True)
+    assert invoke("gc", "policy", "set", "--keep-last", "5").exit_code == 0
+    assert invoke("gc", "--delete").exit_code == 0
+
+
 def test_a_store_that_removes_without_a_condition_asks_for_a_time_without_workflows(invoke, monkeypatch):
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     with local_server("remote+memory://") as server:

@@ -17,6 +17,7 @@ from actorc.storage.server.config import KEYS_FILE
 from actorc.storage.testing import local_server
 from lucas_storage import last_run, run, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.gc.policy import policy_of, remove_policy, store_policy
 from lucas_storage.records import record_store, run_log
 from lucas_storage.ui import application, pages_by_name
 from lucas_storage.ui.pages.failures import unknown_page
@@ -303,6 +304,18 @@ def test_garbage_tells_what_would_go_and_removes_nothing(pages, storage):
 
     assert "less than 2 d ago" in pages.show("garbage").page.text
     assert storage.get(ref) == "unused" * 100
+
+
+def test_garbage_tells_the_policy_of_the_store_and_what_it_lets_go(pages, storage):
+    refs = [storage.publish(storage.put(b"model %d" % number), "model") for number in range(3)]
+    store_policy(storage, policy_of(7, ["model=2"]))
+    garbage, why = pages.show("garbage").page.text, pages.show("artifact", ref=refs[-1].uri).page.text
+    remove_policy(storage)
+
+    assert "The policy of the store: --keep-days 7 --keep-last 'model=2'" in garbage
+    assert "those of runs for 7 d: 0" in garbage
+    assert "the name model, whose last 2 publications stay" in why
+    assert "The policy" not in pages.show("garbage").page.text
 
 
 @pytest.mark.parametrize(
