@@ -21,6 +21,7 @@ from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 
 from .row_checksums import is_refusal, refused
+from .schema import WritingConnection
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
@@ -46,7 +47,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: WritingConnection,
         fsops: FsOps,
         health: Health,
         reserve: Reserve,
@@ -235,6 +236,8 @@ class GroupCommit:
     def _attempt_apart(self, batch: Sequence[_PendingChange[Any]]) -> None:
         """Undo all changes of the batch, and run each in a savepoint of its own, so that none undoes another."""
         self._connection.execute("ROLLBACK TO batch")
+        # what is counted in memory begins anew as well
+        self._begin(self._connection)
         for job in batch:
             job.attempt_apart(self._connection)
 
@@ -300,12 +303,14 @@ class _PendingChange(Generic[T]):
             self._fail(error)
         return self.error is None
 
-    def attempt_apart(self, connection: sqlite3.Connection) -> None:
+    def attempt_apart(self, connection: WritingConnection) -> None:
         """Run the change, and undo it alone if it fails."""
         # a savepoint for each, so that a failed change does not undo those of other callers
         connection.execute("SAVEPOINT job")
+        kept = connection.kept_change
         if not self.attempt(connection):
             connection.execute("ROLLBACK TO job")
+            connection.kept_change = kept
         connection.execute("RELEASE job")
 
     def _fail(self, error: Exception) -> None:

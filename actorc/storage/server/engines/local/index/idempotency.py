@@ -20,8 +20,10 @@ from actorc.storage.server.engines.local.rows import pack_json
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
 from actorc.storage.server.engines.times import REMEMBERED_SECONDS, Clock, microseconds
 
+from . import retention
 from .group_commit import Change, GroupCommit
 from .row_checksums import damaged_row, intact
+from .schema import WritingConnection
 
 T = TypeVar("T")
 
@@ -40,7 +42,7 @@ class IdempotencyLog:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock, reserve: Reserve
+        self, connection: WritingConnection, fsops: FsOps, health: Health, clock: Clock, reserve: Reserve
     ) -> None:
         self._clock = clock
         self._generation = 0
@@ -137,12 +139,14 @@ class IdempotencyLog:
         return forgotten == limit
 
     def _begin(self, connection: sqlite3.Connection) -> None:
+        retention.begin(connection)
         # another process may have numbered generations since
         # (a damaged row is refused when it is changed, at the latest)
         found = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         self._generation = max(self._generation, int(found[0]))
 
     def _seal(self, connection: sqlite3.Connection) -> None:
+        retention.seal(connection)
         # once for all changes of the transaction
         connection.execute(
             "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}

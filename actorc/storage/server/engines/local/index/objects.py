@@ -37,6 +37,8 @@ _FIND_RETAINED = (
     f" FROM bucket JOIN retained ON bucket_id = bucket.id WHERE name = :bucket AND key = :key AND {ALIVE}"
     " AND generation = :generation AND until_us > :now"
 )
+_ADD = f"INSERT INTO object ({FIELDS}, content_id, bucket_id, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CHANGE = f"UPDATE object SET ({FIELDS}, content_id) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE bucket_id = ? AND key = ?"
 _BUCKET_WIDTH = 1 + len(COLUMNS["bucket"])
 
 
@@ -136,10 +138,8 @@ class Objects:
             now,
             expiry(attributes.ttl, now),
         )
-        connection.execute(
-            "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (place.bucket_id, place.name, *fields, content_id),
-        )
+        # a replaced row is changed and not removed, for which fewer triggers run
+        connection.execute(_CHANGE if place.current else _ADD, (*fields, content_id, place.bucket_id, place.name))
         return fields
 
     def restore(

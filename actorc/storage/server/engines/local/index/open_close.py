@@ -34,7 +34,7 @@ def open_log(
         presence: The lock of this process on the index.
         is_first: Whether no other process has the index open.
     """
-    connection = schema.connect(path)
+    connection = schema.connect_for_changes(path)
     reserve = Reserve(fsops, path.parent)
     try:
         idempotency = IdempotencyLog(connection, fsops, health, clock, reserve)

@@ -12,7 +12,7 @@ from actorc.storage.server.engines.local.rows import FIELDS
 
 from . import content_refs
 from .row_checksums import intact
-from .schema import read_meta
+from .schema import WritingConnection, read_meta
 
 _MIN_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
 
@@ -26,6 +26,21 @@ class Retention:
     """Bytes of all retained generations together; the oldest go first."""
     min_free: float = 0.10
     """Fraction of the disk that must be free; below, nothing is retained."""
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to count the bytes that a transaction changes; the first thing it does."""
+    writing = _writing(connection)
+    writing.kept_before, writing.kept_change = None, 0
+
+
+def seal(connection: sqlite3.Connection) -> None:
+    """Record the bytes that the transaction has changed, once for all of its changes."""
+    change = _writing(connection).kept_change
+    if change:
+        # a damaged row is an error of the changes; refused by its trigger it would be one of the disk
+        _total(connection)
+        connection.execute("UPDATE meta SET value = value + ? WHERE name = 'retained_bytes'", (change,))
 
 
 def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
@@ -42,7 +57,7 @@ def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: in
 
 def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Remove the oldest retained generations until at most `max_bytes` are left."""
-    while int(str(read_meta(connection, "retained_bytes"))) > max_bytes:
+    while _total(connection) > max_bytes:
         row = connection.execute(
             "SELECT bucket_id, key, generation, content_id, charge FROM retained ORDER BY until_us, generation LIMIT 1"
         ).fetchone()
@@ -81,4 +96,17 @@ def _drop(connection: sqlite3.Connection, row: tuple[int, bytes, int, int, int])
 
 
 def _account(connection: sqlite3.Connection, change: int) -> None:
-    connection.execute("UPDATE meta SET value = value + ? WHERE name = 'retained_bytes'", (change,))
+    _writing(connection).kept_change += change
+
+
+def _total(connection: sqlite3.Connection) -> int:
+    writing = _writing(connection)
+    if writing.kept_before is None:
+        # nobody else changes it within this transaction
+        writing.kept_before = int(str(read_meta(connection, "retained_bytes")))
+    return writing.kept_before + writing.kept_change
+
+
+def _writing(connection: sqlite3.Connection) -> WritingConnection:
+    assert isinstance(connection, WritingConnection)
+    return connection

@@ -14,7 +14,7 @@ import sqlite3
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from . import tally
@@ -115,9 +115,35 @@ def found(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
     return frozenset(connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
+C = TypeVar("C", bound=sqlite3.Connection)
+
+
+class WritingConnection(sqlite3.Connection):
+    """The connection that changes an index; for the thread whose transaction is open.
+
+    Attributes:
+        kept_before: Bytes of retained generations before the transaction; None: not read yet.
+        kept_change: Bytes by which the transaction has changed them so far.
+    """
+
+    kept_before: int | None = None
+    kept_change: int = 0
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database, for one thread at a time; the connection begins no implicit transactions."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    return _opened(path, sqlite3.Connection)
+
+
+def connect_for_changes(path: Path) -> WritingConnection:
+    """Open the database like `connect`, to change it by the index's own changes."""
+    return _opened(path, WritingConnection)
+
+
+def _opened(path: Path, kind: type[C]) -> C:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=64, factory=kind
+    )
     try:
         _prepare(connection)
         for pragma in (

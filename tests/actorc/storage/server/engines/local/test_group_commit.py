@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from contextlib import closing
 
@@ -13,11 +12,12 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.index.group_commit import GroupCommit
+from actorc.storage.server.engines.local.index.schema import connect_for_changes
 
 
 @pytest.fixture
 def connection(tmp_path):
-    with closing(sqlite3.connect(tmp_path / "numbers.db", isolation_level=None, check_same_thread=False)) as connection:
+    with closing(connect_for_changes(tmp_path / "numbers.db")) as connection:
         connection.execute("CREATE TABLE number (value)")
         yield connection
 

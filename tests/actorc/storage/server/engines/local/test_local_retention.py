@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import ObjectNotFoundError, PreconditionFailedError
+from actorc.storage.models import ANY, Condition, ObjectAttributes, SmallObject
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local import INLINE_MAX, Retention
 from actorc.storage.server.engines.local.index.index import Index
@@ -120,3 +122,44 @@ def test_old_answers_are_swept(local, put, clock):
 
     with local._index.reading() as connection:
         assert connection.execute("SELECT count(*) FROM outcome").fetchone() == (1,)
+
+
+def test_retained_bytes_are_counted_right_though_a_change_of_the_same_transaction_is_undone(local, put, clock):
+    for key in ("first", "last"):
+        put(local, key, b"old")
+    for _ in range(2):
+        put(local, "expired", b"old", ttl=1)
+    clock.now += 2
+    # the expired object and what is retained of it are removed, before the condition is found not to be met
+    conditions = {"first": Condition(), "expired": Condition(if_match="other"), "last": Condition()}
+    objects = [
+        SmallObject(key=key, data=b"new", crc32c=crc32c(b"new"), attributes=ObjectAttributes(), condition=condition)
+        for key, condition in conditions.items()
+    ]
+
+    results = local.put_many("bucket", objects)
+
+    assert [isinstance(result, PreconditionFailedError) for result in results] == [False, True, False]
+    assert local.maintenance.fsck() == []
+
+
+def test_a_batch_of_replaced_objects_changes_the_retained_bytes_once(local):
+    def put_all():
+        data = b"data"
+        local.put_many(
+            "bucket",
+            [
+                SmallObject(key=f"{n}", data=data, crc32c=crc32c(data), attributes=ObjectAttributes(), condition=ANY)
+                for n in range(50)
+            ],
+        )
+
+    put_all()
+    connection = local._index._idempotency.commits._connection
+    said = []
+    connection.set_trace_callback(said.append)
+    put_all()
+
+    # SQLite tells of it once more for each of its triggers
+    assert 1 <= sum(statement.startswith("UPDATE meta") and "retained_bytes" in statement for statement in said) < 10
+    assert local.maintenance.fsck() == []
