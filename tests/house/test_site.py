@@ -90,6 +90,13 @@ def test_a_page_is_of_one_language_and_leads_to_the_other(site, pages):
     assert pages[site / "soak.html"].translations == {"zh": "index.zh.html"}, "it has no page in Chinese of its own"
 
 
+def test_a_site_on_a_disk_can_be_searched(site, pages):
+    assert (site / "search.js").read_text().startswith("var __index")
+    assert "assets/javascripts/iframe-worker.js" in {
+        target.removeprefix("./") for target in pages[site / "index.html"].loaded
+    }
+
+
 def test_no_page_loads_anything_from_another_place(pages):
     assert {target for page in pages.values() for target in page.loaded if is_elsewhere(target)} == set()
 
