@@ -20,7 +20,9 @@ from actorc.storage.server.engines.local import LocalEngine, back_up, restore
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", "--http", "off")
+# without a line for each call: nobody reads them meanwhile, and the server would wait for that
+QUIET = ("--http", "off", "--no-access-log")
+SERVE = ("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", *QUIET)
 SIZES = (10, 20_000, 300_000, 2 * MiB)
 KEYS = 30
 WRITERS = 4
@@ -123,11 +125,13 @@ def test_a_backup_under_load_restores_with_nothing_lost(serve, tmp_path, seed):
             for _ in range(10):
                 writer.change()
         running = [pool.submit(writer.run, stopping) for writer in writers]
-        back_up(tmp_path / "data", tmp_path / "backups")
-        marks = [writer.mark() for writer in writers]
-        killed = killed_backup(tmp_path)
-        done = back_up(tmp_path / "data", tmp_path / "backups")
-        stopping.set()
+        try:
+            back_up(tmp_path / "data", tmp_path / "backups")
+            marks = [writer.mark() for writer in writers]
+            killed = killed_backup(tmp_path)
+            done = back_up(tmp_path / "data", tmp_path / "backups")
+        finally:
+            stopping.set()
         for each in running:
             each.result()
     kill_all(process)
