@@ -80,6 +80,8 @@ class Collector:
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            # never by itself: a process that ends tells its spans, or they are lost
+            "OTEL_BSP_SCHEDULE_DELAY": "600000",
         }
 
     def wait_for(self, *names):

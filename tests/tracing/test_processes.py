@@ -95,8 +95,8 @@ def test_steps_on_workers_and_in_processes_of_their_own_are_below_their_run(tmp_
 
 
 @pytest.fixture
-def served(tmp_path, collector):
-    """Return a function that serves with a command and variables, until the test ends."""
+def served(tmp_path):
+    """Return a function that serves with a command and variables; it returns the endpoint, and what ends the server."""
     started = []
 
     def serve(*command, **env):
@@ -109,13 +109,17 @@ def served(tmp_path, collector):
         started.append(process)
         for line in process.stderr:
             if " on 127.0.0.1:" in line:
-                return line.split(" on ")[-1].strip()
+                return line.split(" on ")[-1].strip(), lambda: end(process)
         raise AssertionError(process.wait())
 
-    yield serve
-    for process in started:
+    def end(process):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
+        started.remove(process)
+
+    yield serve
+    for process in [*started]:
+        end(process)
 
 
 INSTRUMENTED = [str(Path(sys.executable).with_name("opentelemetry-instrument")), PROGRAM]
@@ -129,9 +133,10 @@ INSTRUMENTED = [str(Path(sys.executable).with_name("opentelemetry-instrument")),
     ],
 )
 def test_all_workers_of_a_server_are_traced_and_tell_their_spans_when_they_end(tmp_path, collector, served, command):
-    endpoint = served(*command, **collector.environment, OTEL_SERVICE_NAME="storage-of-tests")
+    endpoint, end = served(*command, **collector.environment, OTEL_SERVICE_NAME="storage-of-tests")
     with StorageClient(endpoint, local=False) as client:
         client.create_bucket("bucket")
+    end()
 
     (span,) = collector.wait_for(SERVICE + "CreateBucket")
     assert span.service == "storage-of-tests"
