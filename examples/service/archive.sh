@@ -8,6 +8,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/lucas-storage"
-sh "$here/../deploy/wheels.sh" "$work/lucas-storage/wheels" http,s3
+sh "$here/../deploy/wheels.sh" "$work/lucas-storage/wheels" http,otel,s3
 cp "$here/install.sh" "$here"/lucas-storage*.service "$here"/lucas-storage*.timer "$work/lucas-storage"
 tar -czf "$1" -C "$work" lucas-storage

@@ -18,7 +18,7 @@ if [ ! -d "$here/wheels" ]; then
 fi
 folder=${1:-/opt/lucas-storage}
 "${PYTHON:-python3}" -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet --upgrade --no-index --find-links "$here/wheels" "lucas-storage[http,s3]"
+"$folder/bin/python" -m pip install --quiet --upgrade --no-index --find-links "$here/wheels" "lucas-storage[http,otel,s3]"
 if [ $# -eq 0 ] && [ -d /etc/systemd/system ]; then
   cp "$here"/lucas-storage*.service "$here"/lucas-storage*.timer /etc/systemd/system/
   echo "systemctl enable --now lucas-storage starts the server, on loopback; docs/deploying.md says what comes next."
