@@ -20,8 +20,6 @@ EXPIRY_SECONDS: Final = 15 * 60.0
 _RENEWAL_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 30.0
 """Seconds that a backup waits for processes that remove blobs, each of which does so for some moments."""
-_MODE: Final = 0o644
-"""Root may make the file, and a server of another user locks it; other users cannot reach it in a data directory."""
 
 
 @contextmanager
@@ -33,6 +31,7 @@ def removing(path: Path, clock: Callable[[], float] = time.time) -> Iterator[boo
         clock: Seconds since 1970-01-01 UTC, as the file system has them.
     """
     try:
+        # for reading: a full disk, on which nothing can be made, is when removal matters most
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # a backup that begins from now on takes a snapshot that has them as garbage already
@@ -56,14 +55,16 @@ class RemovalPause:
     """
 
     def __init__(self, path: Path) -> None:
-        # made before it is opened for the lock, whose own mode would shut out a server of another user
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, _MODE))
         try:
             self._descriptor = file_locks.open_within(_PATIENCE_SECONDS, path)
         except TimeoutError:
             raise StorageError(
                 f"another backup of {path.parent.parent} is running; wait until it has ended, then try again"
             ) from None
+        if os.geteuid() == 0:
+            # or a backup by root would shut out the server of another user, and its backups
+            owner = path.parent.stat()
+            os.fchown(self._descriptor, owner.st_uid, owner.st_gid)
         os.utime(self._descriptor)
         self._renewed = time.monotonic()
 

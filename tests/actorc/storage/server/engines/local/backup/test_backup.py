@@ -136,6 +136,17 @@ def test_two_backups_of_a_directory_at_once_are_refused(filled, data, target, tm
     assert "another backup of" in problems[1]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root backs up what belongs to another user")
+def test_a_backup_by_root_leaves_nothing_of_root_in_the_directory_of_another_user(filled, data, target):
+    filled.close()
+    for path in (data, *data.rglob("*")):
+        os.chown(path, 65534, 65534)
+
+    back_up(data, target)
+
+    assert {path.stat().st_uid for path in (data, *data.rglob("*"))} == {65534}
+
+
 def test_a_second_backup_copies_what_is_new_only(filled, data, target, put, restored, contents):
     first = back_up(data, target)
     put(filled, "new", os.urandom(100_000))
