@@ -43,7 +43,7 @@ _ERRORS: Final[Mapping[int, type[StorageError]]] = {
     401: UnauthenticatedError,
     403: PermissionError,
     404: NotFoundError,
-    412: PreconditionFailedError,
+    409: PreconditionFailedError,
     503: ResourceExhaustedError,
 }
 """Kinds of failures by the status of HTTP."""
@@ -110,14 +110,14 @@ class AccessKeys:
 
         Args:
             access_key: Its id.
-            grace: Whole seconds for which the secrets that it had are valid, at most 30 days.
+            grace: Seconds for which the secrets that it had are valid, at most 30 days.
 
         Raises:
             InvalidParameterError: `grace` is not allowed.
             NotFoundError: There is no such key.
             PreconditionFailedError: Too many former secrets are valid; a grace of 0 ends them.
         """
-        return _new_key(self._asked("POST", f"/keys/{_segment(access_key)}/rotate", {"grace": int(grace)}))
+        return _new_key(self._asked("POST", f"/keys/{_segment(access_key)}/rotate", {"grace": grace}))
 
     def disable_key(self, access_key: str) -> AccessKeyResult:
         """Refuse all requests with a key, other than the client's own, from now on; return it.

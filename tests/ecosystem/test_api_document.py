@@ -6,7 +6,10 @@ from collections import Counter
 
 import pytest
 
+from actorc.storage import StorageClient
+from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.access_keys import own_key
 from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 from actorc.storage.tokens import new_token
@@ -58,12 +61,14 @@ def test_a_server_without_keys_is_as_its_document_says():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_server_with_keys_is_as_its_document_says(tmp_path):
-    key, secret = add_key(tmp_path / "keys.json", [EVERYTHING])
-    token = new_token(key.id, secret, seconds=3600)
-    with (
-        local_server(http=True, keys=tmp_path / "keys.json") as server,
-        server.client(access_key=key.id, secret_key=secret) as client,
-    ):
+    add_key(tmp_path / "keys.json", [EVERYTHING])
+    # in no file: whatever is tried with the keys that are listed, the one that tries it goes on
+    own, secret = own_key(closes=True)
+    token = new_token(own.key.id, secret, seconds=3600)
+    options = ServerOptions(
+        engine="memory://", listen="127.0.0.1:0", http="127.0.0.1:0", keys=tmp_path / "keys.json", grace=0.0
+    )
+    with StorageServer(options, own=own) as server, StorageClient(server.address, own.key.id, secret) as client:
         client.create_bucket("bucket")
         made, found = violations(server, {"Authorization": f"Bearer {token}"})
 

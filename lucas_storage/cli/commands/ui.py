@@ -27,8 +27,8 @@ _LIBRARIES: Final = ("aiohttp", "prometheus_client")
 def ui(session: Session, *, port: int, lang: str | None, no_browser: bool) -> None:
     """Show runs, artifacts and buckets in a browser of this machine, until Ctrl-C.
 
-    The address has a secret in it that ends with the program; who has it may see what your access key may. Nothing can
-    be changed there, and other machines cannot reach it.
+    The address has a secret in it that ends with the program; who has it may see what your access key may, and change
+    access keys if it allows everything. Nothing else can be changed there, and other machines cannot reach it.
     """
     if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
         raise click.UsageError(f"the pages need {' and '.join(missing)}; pip install 'lucas-storage[ui]'")

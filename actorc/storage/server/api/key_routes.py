@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from actorc.storage.errors import PermissionError, StorageError, UnauthenticatedError
+from actorc.storage.errors import PermissionError, PreconditionFailedError, StorageError, UnauthenticatedError
 from actorc.storage.server.auth.access import Statement
 from actorc.storage.server.auth.access_keys import AccessKey
 from actorc.storage.server.auth.authentication import ENDED
@@ -28,6 +28,7 @@ from actorc.storage.server.auth.key_file import (
     rotate_key,
 )
 from actorc.storage.server.auth.keyring import Keyring
+from actorc.storage.server.http.errors import Refusal
 
 from .callers import unproved
 from .routes import NoParameters, Parameters, Request, Route, bad_request
@@ -98,7 +99,7 @@ class Rotation(Parameters):
     """The body of a request for another secret."""
 
     grace: Annotated[
-        int, msgspec.Meta(ge=0, le=LONGEST_GRACE, description="Seconds for which former secrets are valid, at most.")
+        float, msgspec.Meta(ge=0, le=LONGEST_GRACE, description="Seconds for which former secrets are valid, at most.")
     ] = _GRACE
 
 
@@ -177,7 +178,7 @@ class _Keys:
     def rotate(self, request: Request, parameters: OfKey) -> NewKey:
         with self._file(request) as (path, check):
             key, secret = rotate_key(path, parameters.key, grace=request.body.grace, check=check)
-        _log(request, key, f"given another secret, former ones are valid for {request.body.grace} s at most")
+        _log(request, key, f"given another secret, former ones are valid for {request.body.grace:g} s at most")
         return NewKey(key=_told(key), secret_key=secret)
 
     def disable(self, request: Request, parameters: OfKey) -> Key:
@@ -206,6 +207,7 @@ class _Keys:
 
         Raises:
             PermissionError: The caller may not, or the server has no keys, so that anybody could shut out its owner.
+            Refusal: 409, the key is not as it must be; 401, the caller was disabled meanwhile.
             StorageError: The file cannot be read or written.
         """
         if self._keyring.is_open or self._keyring.path is None:
@@ -217,6 +219,9 @@ class _Keys:
             raise PermissionError("access keys are for callers whose key allows everything; use one made with --admin")
         try:
             yield self._keyring.path, lambda: self._check(request)
+        except PreconditionFailedError as error:
+            # 412, which it is elsewhere, is for conditions that the request states
+            raise Refusal(409, error.code, error.message) from None
         except OSError as error:
             if isinstance(error, StorageError):
                 raise

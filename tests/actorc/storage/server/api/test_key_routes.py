@@ -136,7 +136,7 @@ def test_an_owner_of_everything_gets_the_new_secret_of_its_own_key_though_the_ol
     assert [get(server, "/keys", token=each)[0] for each in (admin.token(), token)] == [401, 200]
 
 
-@pytest.mark.parametrize("grace", [-1, 30 * 24 * 3600 + 1, 1.5, "1h", None])
+@pytest.mark.parametrize("grace", [-1, 30 * 24 * 3600 + 1, 1e300, float("nan"), "1h", None])
 def test_a_grace_that_is_no_time_is_refused(keyed, post, grace):
     server, admin = keyed
 
@@ -148,7 +148,7 @@ def test_too_many_secrets_at_once_are_refused_and_told_what_to_do(keyed, post):
     other = Key(admin.file, "read:*")
     answers = [post(server, f"/keys/{other.id}/rotate", {}, admin.token()) for _ in range(3)]
 
-    assert [status for status, _ in answers] == [200, 200, 412]
+    assert [status for status, _ in answers] == [200, 200, 409]
     assert "still valid" in answers[2][1]["message"]
 
 
@@ -158,7 +158,7 @@ def test_a_key_is_removed_once_it_is_disabled(keyed, get, post):
     early = post(server, f"/keys/{other.id}/remove", {}, admin.token())
     post(server, f"/keys/{other.id}/disable", {}, admin.token())
 
-    assert (early[0], post(server, f"/keys/{other.id}/remove", {}, admin.token())[0]) == (412, 200)
+    assert (early[0], post(server, f"/keys/{other.id}/remove", {}, admin.token())[0]) == (409, 200)
     assert [each["id"] for each in get(server, "/keys", token=admin.token())[1]["keys"]] == [admin.id]
     assert post(server, f"/keys/{other.id}/enable", {}, admin.token())[0] == 404
 
