@@ -20,6 +20,9 @@ _WORKER_TEXT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(messag
 _MAX_TEXT: Final = 16 * 1024
 """Characters of a message or a traceback; an error's text may hold as much as a stranger sent."""
 
+_MOST_WAITING: Final = 1000
+"""Lines that may wait for the thread that writes; whoever has one more waits as well."""
+
 log = logging.getLogger(__name__)
 
 
@@ -71,13 +74,17 @@ class LineHandler(logging.StreamHandler[TextIO]):
         try:
             self._lines.append(self.format(record) + self.terminator)
             # again after each release, since a line may have come before it that nobody else will write
-            while self._lines and self._writing.acquire(blocking=record.levelno >= logging.WARNING):
+            while self._lines and self._writing.acquire(blocking=self._is_awaited(record)):
                 try:
                     self._write()
                 finally:
                     self._writing.release()
         except Exception:  # noqa: BLE001  # as the base class: what cannot be logged must not fail a call
             self.handleError(record)
+
+    def _is_awaited(self, record: logging.LogRecord) -> bool:
+        # else lines would fill the memory where nobody reads standard error
+        return record.levelno >= logging.WARNING or len(self._lines) >= _MOST_WAITING
 
     def _write(self) -> None:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]

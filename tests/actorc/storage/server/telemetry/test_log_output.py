@@ -132,6 +132,33 @@ def test_a_warning_is_written_when_it_is_told(slow):
     assert "second" in told
 
 
+def test_no_more_than_a_thousand_lines_wait_where_nobody_reads_them(slow, monkeypatch):
+    class Lock:
+        """Lets the stream go on when a thread begins to wait for the one that writes."""
+
+        def acquire(self, blocking):
+            if blocking:
+                slow.may_end.set()
+            return held.acquire(blocking=blocking)
+
+        def release(self):
+            held.release()
+
+    first = threading.Thread(target=logger().info, args=("first",))
+    first.start()
+    slow.begun.wait(20)
+    handler = next(each for each in logging.root.handlers if isinstance(each, log_output.LineHandler))
+    held = handler._writing
+    monkeypatch.setattr(handler, "_writing", Lock())
+    for number in range(1500):
+        logger().info("%d", number)
+    slow.may_end.set()
+    first.join()
+
+    assert sum(text.count("\n") for text in slow.written) == 1501
+    assert max(text.count("\n") for text in slow.written) <= 1000
+
+
 def test_lines_of_many_threads_are_whole_and_all_there(configure, lines):
     configure()
     with ThreadPoolExecutor(8) as threads:
