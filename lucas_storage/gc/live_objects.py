@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
-from actorc.storage.errors import NotFoundError, StorageError
-from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.records import inner_references, record_store
+from lucas_storage.records import record_store
 from lucas_storage.refs import ArtifactRef
 
+from .held_references import Held, closure, is_here, location
 from .judged_records import Judging, judged_records
 from .keepers import Keeper, KeeperKind
 
@@ -57,15 +56,6 @@ class LiveObjects:
     """Keys of records and artifacts that could not be read, whose references are therefore unknown."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Held:
-    """What an artifact refers to."""
-
-    refs: list[ArtifactRef] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    """Keys of the parts of its manifest."""
-
-
 def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
     """Return the objects that records of the default bucket refer to, also through JSON data, streams and manifests.
 
@@ -86,9 +76,9 @@ def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
                 found.problems.append(record.key)
             else:
                 found.runs.update(_run_of(record.key))
-                refs = (ref for ref in record_store.refs_in(record.content) if _is_here(storage, ref))
-                roots += ((keeper, _location(ref)) for ref in refs)
-        held = _closure(storage, {ref for _, ref in roots}, pool, found)
+                refs = (ref for ref in record_store.refs_in(record.content) if is_here(storage, ref))
+                roots += ((keeper, location(ref)) for ref in refs)
+        held = closure(storage, {ref for _, ref in roots}, pool, found.problems)
     _keep_all(found.keepers, roots, held)
     return found
 
@@ -98,26 +88,8 @@ def _run_of(key: str) -> Iterable[str]:
     return (key.removeprefix(record_store.RUNS).removesuffix(_OF_RUN),) if is_run else ()
 
 
-def _closure(
-    storage: ArtifactStore, refs: set[ArtifactRef], pool: ThreadPoolExecutor, found: LiveObjects
-) -> dict[ArtifactRef, _Held]:
-    """Return what each artifact refers to, of these and of all that they reach; unreadable ones go to `found`."""
-    held: dict[ArtifactRef, _Held] = {}
-    # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
-    while refs:
-        level = [ref for ref in refs if _may_hold(ref)]
-        held.update((ref, _Held()) for ref in refs - set(level))
-        held.update(zip(level, pool.map(lambda ref: _held_by(storage, ref, found), level), strict=True))
-        refs = {inner for ref in level for inner in held[ref].refs} - held.keys()
-    return held
-
-
-def _may_hold(ref: ArtifactRef) -> bool:
-    return ref.kind == "manifest" or inner_references.may_be_within(ref.format)
-
-
 def _keep_all(
-    keepers: dict[str, Keeper], roots: list[tuple[Keeper, ArtifactRef]], held: dict[ArtifactRef, _Held]
+    keepers: dict[str, Keeper], roots: list[tuple[Keeper, ArtifactRef]], held: dict[ArtifactRef, Held]
 ) -> None:
     """Note the keeper of each artifact that is reached: of several the one that counts longest."""
     done: set[ArtifactRef] = set()
@@ -140,7 +112,7 @@ def _keep_reached(
     keepers: dict[str, Keeper],
     keeper: Keeper,
     root: ArtifactRef,
-    held: dict[ArtifactRef, _Held],
+    held: dict[ArtifactRef, Held],
     done: set[ArtifactRef],
 ) -> None:
     """Note the keeper of all that an artifact reaches by way of those that are not `done` yet."""
@@ -151,34 +123,10 @@ def _keep_reached(
         if ref in done:
             continue
         done.add(ref)
+        if not (held[ref].parts or held[ref].refs):
+            continue
         # Nothing is stored for an inline reference; its record itself refers to what stands in it.
         through = keeper if ref.inline is not None else replace(keeper, through=ref.key)
         for key in (*held[ref].parts, *(inner.key for inner in held[ref].refs if inner.inline is None)):
             keepers.setdefault(key, through)
         waiting += held[ref].refs
-
-
-def _is_here(storage: ArtifactStore, ref: ArtifactRef) -> bool:
-    # Inline references, whose bucket is empty, may hold JSON data with references to stored artifacts.
-    return ref.bucket in (storage.bucket, "")
-
-
-def _location(ref: ArtifactRef) -> ArtifactRef:
-    """Return a reference reduced to bucket, key and format, by which an artifact is visited once."""
-    is_reduced = ref.store == "default" and ref.filename is None  # as most are, and a copy is checked anew
-    return ref if is_reduced else replace(ref, store="default", filename=None)
-
-
-def _held_by(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects) -> _Held:
-    here = ref if ref.inline is not None else replace(ref, store=storage.store_name)
-    held = _Held()
-    try:
-        if ref.kind == "manifest":
-            prefix = prefix_of(ref.key, ref.digest)
-            held.parts = [key_of(prefix, part.digest) for part in storage.manifest(here).reached()]
-        held.refs = [_location(inner) for inner in inner_references.within(storage, here) if _is_here(storage, inner)]
-    except NotFoundError:  # gone already, so nothing can be read through it
-        pass
-    except StorageError:
-        found.problems.append(ref.key)
-    return held

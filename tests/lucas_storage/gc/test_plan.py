@@ -147,3 +147,26 @@ def test_a_cached_result_of_a_stranger_stops_no_collection(store, clock, at, age
     record_store.write(store, f"memo/00/{'0' * 64}.json", {"memo": 1, "at": at, "age": age, "result": 1})
 
     assert collect(store, **LIMITS, now=clock.now, delete=True).problems == ()
+
+
+def test_small_data_that_may_refer_to_others_is_read_in_few_calls(store, fate, monkeypatch):
+    inner = [store.put(b"inner %d" % number) for number in range(50)]
+    outer = [store.put({"pad": "x" * 70_000, "ref": ref}) for ref in inner]
+    for number, ref in enumerate(outer):
+        store.publish(ref, f"name-{number}")
+    record_store.write(store, "names/all/7ZZZZZZZZZZZZZZZZZZZZZZZZZ.json", {"ref": outer})
+    monkeypatch.setattr(Storage, "get_object", None)  # one by one
+
+    assert {fate(ref).state for ref in (inner[0], inner[-1], outer[-1])} == {"kept"}
+    assert fate(inner[7]).keeper.through == outer[7].key
+
+
+def test_small_data_that_cannot_be_read_is_a_problem_of_its_own(store, clock):
+    refs = [store.put({"pad": "x" * 70_000, "n": number}) for number in range(3)]
+    for number, ref in enumerate(refs):
+        store.publish(ref, f"name-{number}")
+    store.put_object("bucket", refs[1].key, b'{"$artifact": "lucas://no')
+    store.delete_object("bucket", refs[2].key)
+    done = collect(store, **LIMITS, now=clock.now, delete=True)
+
+    assert done.problems == (refs[1].key,)
