@@ -25,17 +25,19 @@ class CallSpan:
         span: The span.
     """
 
-    __slots__ = ("_is_unmade", "_span", "headers")
+    __slots__ = ("_is_unmade", "_span", "headers", "is_recorded")
 
     def __init__(self, span: Span) -> None:
         self._span = span
         self._is_unmade = False
+        self.is_recorded = span.is_recorded
+        """Whether it is of use to tell anything."""
         self.headers: Headers = span.headers
         """Headers of its attempts, for the server."""
 
     def failed(self, attempt: Attempt, error: StorageError, pause: float) -> None:
         """Tell of an attempt that failed, and that another one follows after `pause` seconds."""
-        if self._span.is_recorded:
+        if self.is_recorded:
             self._span.add_event(
                 "attempt failed",
                 {
@@ -48,7 +50,7 @@ class CallSpan:
 
     def over(self, attempt: Attempt) -> None:
         """Tell which attempt is the last one so far."""
-        if self._span.is_recorded:
+        if self.is_recorded:
             self._span.set(
                 {
                     "lucas.request_id": attempt.request_id,
@@ -59,7 +61,7 @@ class CallSpan:
 
     def moved(self, result: object) -> None:
         """Tell the size of a result: bytes, or a description that has a size."""
-        if self._span.is_recorded:
+        if self.is_recorded:
             size = len(result) if isinstance(result, _SIZED) else getattr(result, "size", None)
             if type(size) is int:
                 self._span.set({"lucas.size": size})
@@ -87,7 +89,8 @@ class CallSpan:
             self._span.end(type(error).__name__)
 
 
-_UNTRACED: Final = CallSpan(NO_SPAN)
+UNTRACED: Final = CallSpan(NO_SPAN)
+"""The span of a call that is not traced."""
 
 
 def started(path: str, about: object) -> CallSpan:
@@ -98,7 +101,7 @@ def started(path: str, about: object) -> CallSpan:
         about: Its request, or another object that may have a bucket and a key.
     """
     if not spans.is_on():
-        return _UNTRACED
+        return UNTRACED
     method = path[1:]
     named = {"lucas.bucket": getattr(about, "bucket", ""), "lucas.key": getattr(about, "key", "")}
     return CallSpan(spans.started(method, Kind.CLIENT, {**ATTRIBUTES, "rpc.method": method, **named}))

@@ -10,27 +10,28 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from actorc.storage._wire.call_headers import PREFIX, SERVICE
 from actorc.storage.config import ClientOptions
+from actorc.storage.tracing import spans
 
 from . import answer_checks, call_span, cancellation
 from .attempt_messages import Exchange, Peer
-from .call_span import CallSpan
+from .call_span import UNTRACED, CallSpan
 from .retries.attempts import Attempt, Attempts
 from .retries.endpoints import Endpoints
 from .retries.retry_policy import RetryPolicy
 from .signer import CallSigner, Signer
+from .stream_ends import Receiver, Sender
 from .transport import Answers, Connection, Start, Transport
 from .transport_choice import Route
 from .write_call import WriteCall
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 _PATHS: Final[Mapping[str, str]] = {method.name: PREFIX + method.name for method in SERVICE.methods}
 """By the name of a method, its full name."""
@@ -39,47 +40,6 @@ _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
     for method in SERVICE.methods
 }
 """By the class of a request, the full name of its method and the class of the answer."""
-
-
-class Named(Protocol):
-    """What a call is about, for its span."""
-
-    @property
-    def bucket(self) -> str:
-        """The bucket."""
-
-    @property
-    def key(self) -> str:
-        """The key of the object."""
-
-
-class Receiver(Named, Protocol):
-    """A download, as `Rpc.receive` drives it; each attempt begins with a new request."""
-
-    def request(self) -> bytes:
-        """Return the serialized request for the missing bytes."""
-
-    def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
-        """Return the verified payload of one message; empty if it has none.
-
-        Args:
-            message: The serialized message.
-            opened: Verifies the checksum of a message that is no frame.
-        """
-
-    def finish(self) -> None:
-        """Check that all bytes arrived."""
-
-
-class Sender(Named, Protocol[T_co]):
-    """An upload, as `Rpc.send` drives it in one attempt."""
-
-    @property
-    def replayable(self) -> bool:
-        """Whether `send` can be called again."""
-
-    def send(self, call: WriteCall) -> T_co:
-        """Send all messages through `call` and return the result in the answer."""
 
 
 class Rpc:
@@ -168,20 +128,34 @@ class Rpc:
         patient: bool,
         may_be_unmade: bool = False,
     ) -> T:
+        if not spans.is_on():
+            return self._made(UNTRACED, path, request, make, timeout, patient=patient)
+        with call_span.started(path, request) as span:
+            result = self._made(span, path, request, make, timeout, patient=patient)
+            if may_be_unmade and result is None:
+                span.unmade()
+            span.moved(result)
+            return result
+
+    def _made(
+        self,
+        span: CallSpan,
+        path: str,
+        request: Message,
+        make: Callable[[Start, Exchange, Connection, bytes], T],
+        timeout: float | None,
+        *,
+        patient: bool,
+    ) -> T:
         body = request.SerializeToString()
         proof = CallSigner(self._signer, path)
-        with call_span.started(path, request) as span:
-            seconds = self._options.timeout if timeout is None else timeout
-            attempts = self._attempts(proof, seconds, span, patient=patient)
-            while True:
-                with attempts as attempt:
-                    exchange, start = self._begun(path, attempt, proof, span)
-                    with exchange, self._transports[attempt.endpoint].connection(streams=False) as connection:
-                        result = make(start, exchange, connection, exchange.seal(body))
-                        if may_be_unmade and result is None:
-                            span.unmade()
-                        span.moved(result)
-                        return result
+        seconds = self._options.timeout if timeout is None else timeout
+        attempts = self._attempts(proof, seconds, span, patient=patient)
+        while True:
+            with attempts as attempt:
+                exchange, start = self._begun(path, attempt, proof, span)
+                with exchange, self._transports[attempt.endpoint].connection(streams=False) as connection:
+                    return make(start, exchange, connection, exchange.seal(body))
 
     def receive(
         self, method: str, receiver: Receiver, *, timeout: float | None = None
@@ -254,7 +228,8 @@ class Rpc:
     def _begun(self, path: str, attempt: Attempt, proof: CallSigner, span: CallSpan) -> tuple[Exchange, Start]:
         """Return the checks of the messages of an attempt, and how it starts."""
         exchange = Exchange(path, attempt, self._peers[attempt.endpoint])
-        span.over(attempt)
+        if span.is_recorded:
+            span.over(attempt)
         # not signed: they tell nothing but where a span belongs, and servers of earlier versions pass over them
         metadata = exchange.metadata + span.headers
         return exchange, Start(path, lambda first: metadata + proof.sign(first), attempt.left)

@@ -30,6 +30,8 @@ Headers = tuple[tuple[str, str], ...]
 Attributes = Mapping[str, "str | int | float | bool"]
 """Attributes of a span; an empty text is left out."""
 
+_API: Final = "opentelemetry.trace"
+"""The module that a program which traces has imported."""
 _SCOPE: Final = "lucas-storage"
 """Name of the instrumentation."""
 _MAX_TEXT: Final = 1024
@@ -113,7 +115,10 @@ def started(
 
 def is_on() -> bool:
     """Return whether the program has set up OpenTelemetry; for code that has to find attributes."""
-    return _tracer() is not None
+    module = sys.modules.get(_API)
+    if module is None or _is_idle(module):
+        return False
+    return _present_tracer(module) is not None
 
 
 def active_span() -> Span:
@@ -227,13 +232,16 @@ _has_asked = False
 
 def _tracer() -> api.Tracer | None:
     """Return the tracer of the program; None if it has not set one up."""
-    module: Any = sys.modules.get("opentelemetry.trace")
-    if module is None:
-        return None
-    # a private name: the public function reads the environment each time, which takes longer than all else here
-    if _has_asked and getattr(module, "_TRACER_PROVIDER", module) is None:
-        return None
-    return _present_tracer(module)
+    module: Any = sys.modules.get(_API)
+    return None if module is None or _is_idle(module) else _present_tracer(module)
+
+
+def _is_idle(module: Any) -> bool:
+    """Return whether OpenTelemetry has no provider, by a private name of it.
+
+    The public function reads the environment each time, which takes longer than all else here.
+    """
+    return _has_asked and getattr(module, "_TRACER_PROVIDER", module) is None
 
 
 def _present_tracer(module: Any) -> api.Tracer | None:

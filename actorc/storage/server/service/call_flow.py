@@ -22,6 +22,7 @@ from actorc.storage.rules import KiB
 from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
+from actorc.storage.tracing.spans import NO_SPAN
 
 from .admission import StreamLimit
 from .call import Call, CallHead
@@ -94,6 +95,8 @@ class CallFlow:
         def answer(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> bytes:
             with self._in_flight:
                 request = self._request(call, proof, bodies, read)
+                if call.span is NO_SPAN:
+                    return call.packed(behavior(request, call))
                 # where the work is done on this thread alone; that of a stream may go on on others
                 with call.span.active():
                     return call.packed(behavior(request, call))
