@@ -1,4 +1,4 @@
-"""Random identifiers, of which many are made at once.
+"""Random identifiers, of calls and of what they change, of which many are made at once.
 
 To ask the system for randomness lets go of the interpreter's lock, and among many threads each waits to get it back.
 """
@@ -24,7 +24,7 @@ def random_id() -> str:
         return _made.pop()
     except IndexError:
         digits = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
-        own, *others = (digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
+        own, *others = [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
         _made.extend(others)
         return own
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.random_ids import random_id
 from actorc.storage._wire import messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, decode_chunk
 from actorc.storage.errors import DamagedMessageError
@@ -13,7 +14,6 @@ from actorc.storage.models import ByteRange, Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
 from . import answer_checks
-from .idempotency_keys import fresh_key
 from .payload import Download, Upload
 from .retries.deadline import time_for
 from .write_call import WriteCall
@@ -35,7 +35,7 @@ class Write(Generic[T]):
         self._judge = judge
         self._open = opening
         # one key for all attempts: the server recognises a repeated write by it, and stores it once
-        self._open.idempotency_key = fresh_key()
+        self._open.idempotency_key = random_id()
         self._open.declared_size = upload.size or 0
 
     @property

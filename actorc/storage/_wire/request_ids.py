@@ -13,11 +13,6 @@ REQUEST_ID_KEY: Final = "x-request-id"
 _SANE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
-def new_request_id() -> str:
-    """Return a request id that no other call has."""
-    return random_id()
-
-
 def accepted_request_id(offered: object) -> str:
     """Return the request id that a caller offers, or a new one if it is none that may be written into a log."""
-    return offered if isinstance(offered, str) and _SANE.fullmatch(offered) else new_request_id()
+    return offered if isinstance(offered, str) and _SANE.fullmatch(offered) else random_id()

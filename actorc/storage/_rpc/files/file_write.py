@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.random_ids import random_id
 from actorc.storage._rpc import answer_checks
-from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import time_for
 from actorc.storage._rpc.write_call import WriteCall
@@ -39,7 +39,7 @@ class FileWrite:
         self._descriptor = descriptor
         self._start = start
         self._open = pb.WriteOpen(
-            **messages.destination_fields(destination), idempotency_key=fresh_key(), declared_size=self._size
+            **messages.destination_fields(destination), idempotency_key=random_id(), declared_size=self._size
         )
 
     @property

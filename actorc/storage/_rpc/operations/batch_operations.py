@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.random_ids import random_id
 from actorc.storage._rpc import answer_checks
-from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.retries.deadline import time_for
 from actorc.storage._rpc.rpc import Rpc
 from actorc.storage._wire import messages
@@ -31,7 +31,7 @@ class RemoteBatches:
 
     def delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
         """Remove objects; return the result of each, in order."""
-        request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
+        request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=random_id())
 
         def judge(answer: pb.DeleteObjectsResponse) -> list[DeleteResult]:
             return answer_checks.of_batch(list(map(messages.delete_result, answer.results)), bucket, keys)
@@ -43,7 +43,7 @@ class RemoteBatches:
     ) -> list[ObjectInfo | StorageError] | None:
         """Store objects; return the result of each, in order, or None if the server knows no batches."""
         request = pb.PutObjectsRequest(
-            bucket=bucket, objects=map(messages.new_object_message, objects), idempotency_key=fresh_key()
+            bucket=bucket, objects=map(messages.new_object_message, objects), idempotency_key=random_id()
         )
 
         def judge(answer: pb.PutObjectsResponse) -> list[ObjectInfo | StorageError]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.random_ids import random_id
 from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.byte_source import source_errors
 from actorc.storage._rpc.data_calls import Write
-from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import MOVING_SECONDS, time_for
 from actorc.storage._rpc.rpc import Rpc
@@ -24,7 +24,7 @@ class RemoteUploads:
     def create_upload(self, destination: Destination, timeout: float | None = None) -> str:
         """Begin an upload and return its id."""
         request = pb.CreateMultipartUploadRequest(
-            **messages.destination_fields(destination), idempotency_key=fresh_key()
+            **messages.destination_fields(destination), idempotency_key=random_id()
         )
         return self._rpc.ask(request, lambda answer: answer_checks.of_upload(answer.upload_id), timeout=timeout)
 
@@ -57,7 +57,7 @@ class RemoteUploads:
             upload_id=upload_id,
             parts=[pb.CompletedPart(number=number, etag=etag) for number, etag in parts],
             condition=messages.condition_message(destination.condition),
-            idempotency_key=fresh_key(),
+            idempotency_key=random_id(),
         )
 
         def judge(answer: pb.CompleteMultipartUploadResponse) -> ObjectInfo:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.random_ids import random_id
 from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.byte_source import source_errors
 from actorc.storage._rpc.data_calls import Write
-from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import MOVING_SECONDS
 from actorc.storage._rpc.retries.retry_policy import RetryPolicy
@@ -58,12 +58,12 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
         """Make a bucket and return it."""
-        request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
+        request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=random_id())
         return self._ask_bucket(request, timeout)
 
     def delete_bucket(self, bucket: str, timeout: float | None = None) -> None:
         """Remove an empty bucket."""
-        request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=fresh_key())
+        request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=random_id())
         self._rpc.ask(request, bool, timeout=timeout)
 
     def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
@@ -91,7 +91,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
         request = pb.PutObjectRequest(
-            **messages.destination_fields(destination), idempotency_key=fresh_key(), crc32c=upload.checksum(), data=data
+            **messages.destination_fields(destination), idempotency_key=random_id(), crc32c=upload.checksum(), data=data
         )
 
         def judge(answer: pb.PutObjectResponse) -> ObjectInfo:
@@ -114,7 +114,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
     def delete(self, bucket: str, key: str, condition: Condition = ANY, timeout: float | None = None) -> bool:
         """Remove an object; return whether there was one."""
         request = pb.DeleteObjectRequest(
-            bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
+            bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=random_id()
         )
         return self._rpc.ask(request, lambda answer: bool(answer.deleted), timeout=timeout)
 
@@ -141,7 +141,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
             attributes=None if keep_attributes else replaced,
             condition=messages.condition_message(destination.condition),
             ttl_seconds=attributes.ttl or 0,
-            idempotency_key=fresh_key(),
+            idempotency_key=random_id(),
         )
         seconds = MOVING_SECONDS if timeout is None else timeout
         return self._ask_object(request, timeout=seconds, patient=timeout is not None)

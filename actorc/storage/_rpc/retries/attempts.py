@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from actorc import _http_proxies
+from actorc.random_ids import random_id
 from actorc.storage._rpc import cancellation
-from actorc.storage._wire.request_ids import new_request_id
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
 
@@ -84,7 +84,7 @@ class Attempts:
         self._tell_failed = failed
         self._corrected = False
         self._endpoint = ""
-        self._request_id = new_request_id()
+        self._request_id = random_id()
         self._attempts = 0
         # Counted apart: progress resets the failures, while the attempt's number goes on, since checksums cover it.
         self._failures = 0

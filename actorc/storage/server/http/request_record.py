@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from actorc.storage._wire.request_ids import new_request_id
+from actorc.random_ids import random_id
 from actorc.storage._wire.url_signing import METHODS
 from actorc.storage.server.auth.access import NOBODY, Principal
 from actorc.storage.server.telemetry import call_spans
@@ -31,7 +31,7 @@ class RequestRecord:
     """
 
     def __init__(self, request: web.BaseRequest, path: str) -> None:
-        self.request_id = new_request_id()
+        self.request_id = random_id()
         self.method = request.method if request.method in _LOGGED else "OTHER"
         # read at once, since a closed connection has no peer name
         self.peer = _peer(request)

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from actorc.storage._wire.request_ids import new_request_id
+from actorc.random_ids import random_id
 
 from .errors import Refusal
 from .pages import Page
@@ -26,7 +26,7 @@ def internal() -> Refusal:
 def malformed_response(request: web.BaseRequest, status: int) -> web.Response:
     """Return the response to a request that could not be parsed, or failed outside of `HttpHandler`."""
     refusal = internal() if status == _FAILED else Refusal(status, "InvalidParameter", "this is no request of HTTP")
-    response = refusal_response(refusal, new_request_id(), request)
+    response = refusal_response(refusal, random_id(), request)
     response.force_close()
     return response
 
