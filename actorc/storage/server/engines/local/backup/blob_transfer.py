@@ -138,12 +138,17 @@ class BlobTransfer:
         if not is_blob_name(content.file):
             # a backup may come from strangers, and a name must not lead out of the directory
             raise DamagedContentError(f"{content.file!r} is no name of a blob")
-        with closing(_OpenBlob(self._source, self._fsops, content)) as blob:
-            if self._target is None:
-                self._pump(blob, None)
-            elif not self._is_there(blob, self._target):
-                assert incoming is not None
-                self._copy(blob, self._target, incoming / content.file)
+        try:
+            with closing(_OpenBlob(self._source, self._fsops, content)) as blob:
+                if self._target is None:
+                    self._pump(blob, None)
+                elif not self._is_there(blob, self._target):
+                    assert incoming is not None
+                    self._copy(blob, self._target, incoming / content.file)
+        except DamagedContentError:
+            # what the source has lost may be whole in the backup, whose next snapshot then has it all the same
+            if self._target is None or not self._is_whole(content, self._target):
+                raise
 
     def _is_there(self, blob: _OpenBlob, target: Blobs) -> bool:
         try:
@@ -152,16 +157,23 @@ class BlobTransfer:
         except FileNotFoundError:
             return False
         if self._anew:
-            try:
-                with closing(_OpenBlob(target, self._fsops, blob.content)) as there:
-                    self._pump(there, None)
-            except DamagedContentError:
-                return False
-        else:
-            self._progress(blob.content.size)
-        if self._resync:
-            self._remember(target.path(blob.name).parent)
+            return self._is_whole(blob.content, target)
+        self._progress(blob.content.size)
+        self._found(target.path(blob.name))
         return True
+
+    def _is_whole(self, content: Content, target: Blobs) -> bool:
+        try:
+            with closing(_OpenBlob(target, self._fsops, content)) as blob:
+                self._pump(blob, None)
+                self._found(target.path(blob.name))
+        except DamagedContentError:
+            return False
+        return True
+
+    def _found(self, path: Path) -> None:
+        if self._resync:
+            self._remember(path.parent)
 
     def _copy(self, blob: _OpenBlob, target: Blobs, path: Path) -> None:
         target.check_room(blob.length)
@@ -230,6 +242,8 @@ class _OpenBlob:
             DamagedContentError: They cannot be read, or are not those that were stored.
         """
         size, sums = self.content.size, unpack_sums(self.content.packed_sums)
+        if len(sums) != -(-size // BLOCK_SIZE):
+            raise DamagedContentError(f"the index has {len(sums)} checksums for {size} bytes of blob {self.name}")
         for at, checksum in enumerate(sums):
             piece = self._read(descriptor, block_length(size, at), at * BLOCK_SIZE)
             if len(piece) < block_length(size, at) or crc32c(piece) != checksum:

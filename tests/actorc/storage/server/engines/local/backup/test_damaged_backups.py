@@ -41,6 +41,20 @@ def test_damage_in_the_data_directory_is_named_and_makes_no_snapshot(filled, dat
     assert back_up(data, target).manifest.snapshot == snapshots(target)[1].snapshot != earlier
 
 
+def test_what_the_data_directory_has_lost_since_is_in_the_next_snapshot(
+    filled, data, target, restored, contents, blobs
+):
+    before = contents(filled)
+    back_up(data, target)
+    for path in blobs(data):
+        path.unlink()
+
+    done = back_up(data, target, keep=1)
+
+    assert (done.copied.blobs, done.manifest.totals.objects) == (0, 5)
+    assert contents(restored(target)) == before
+
+
 def test_a_file_of_an_earlier_snapshot_that_was_damaged_is_mended_by_verify(filled, data, target, blobs, damage):
     back_up(data, target)
     blob = blobs(target)[0]
@@ -115,6 +129,16 @@ def test_a_blob_whose_name_leads_elsewhere_is_damage(filled, data, target, tmp_p
     assert len(found) == 4
     assert all("is no name of a blob" in each.detail for each in found)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_index_with_too_few_checksums_is_damage(filled, data, target, tmp_path):
+    folder = target / "snapshots" / back_up(data, target).manifest.snapshot
+    rewritten(folder, "UPDATE content SET sums = substr(sums, 1, 4) WHERE file IS NOT NULL AND size > 0")
+
+    (found,) = restore(target, tmp_path / "place").findings
+
+    assert found.subject == "bucket/copy"
+    assert found.detail.startswith("the index has 1 checksums for 1148576 bytes of blob")
 
 
 def test_an_index_of_a_later_version_is_refused_and_not_called_damaged(filled, data, target, tmp_path):
