@@ -14,6 +14,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from actorc.storage import StorageClient
 from actorc.storage.aio import AsyncStorageClient
@@ -159,6 +162,15 @@ def test_attempts_that_failed_are_events_of_the_call(server, spans):
     assert sent.attributes["lucas.attempts"] == len(failed) + 1
     assert sent.status.is_unset
     assert spans.one("SERVER", "HeadObject").attributes["lucas.attempt"] == len(failed) + 1
+
+
+def test_a_trace_that_is_not_sampled_is_recorded_by_nobody_and_named_in_the_log(server, spans, line, monkeypatch):
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+    with trace.get_tracer("mine").start_as_current_span("mine") as mine, server.client() as client:
+        client.put_object("bucket", "key", b"x")
+
+    assert line()[1]["trace_id"] == f"{mine.get_span_context().trace_id:032x}"
+    assert spans.names() == []
 
 
 def test_tasks_of_the_asynchronous_client_have_each_their_own_parent(server, spans, tracer):

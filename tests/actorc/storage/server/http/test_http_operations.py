@@ -469,6 +469,7 @@ def test_numbers_are_told_of_both_planes(tmp_path, ask, told):
         client.object_exists("bucket", "none")
         url = client.presign_url("bucket", "key")
         ask(url)
+        told("GET")
         ask(url, "OPTIONS")
         told("OTHER")
         answer = ask(running.http_endpoint + "/metrics")
