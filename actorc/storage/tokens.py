@@ -26,7 +26,8 @@ def new_token(
 ) -> str:
     """Return a token with which its holder acts as the owner of an access key over HTTP, until it expires.
 
-    It ends earlier if the key is disabled. Nothing else takes it back, so it is made for a short time.
+    It ends earlier if the key is disabled, or this secret of it is replaced and its grace is over. Nothing else takes
+    it back, so it is made for a short time.
 
     Args:
         access_key: Names the key.

@@ -25,8 +25,9 @@ class PresigningMethods(Session):
     ) -> str:
         """Return a URL that allows its holder one method on one object for a time, over HTTP and without keys.
 
-        The URL ends early if the access key that signed it is disabled. A client with keys that knows the server's HTTP
-        endpoint makes the URL itself; otherwise the server makes it. Nobody checks that the object exists.
+        The URL ends early if the access key that signed it is disabled or its secret replaced. A client with keys that
+        knows the server's HTTP endpoint makes the URL itself; otherwise the server makes it. Nobody checks that the
+        object exists.
 
         Args:
             bucket: Bucket name.

@@ -9,7 +9,7 @@ ENGLISH_ACCESS: Final = {
         "Access keys are shown to who may do everything there: with an access key that allows it, at a server "
         "with HTTP, or on its machine as the user of its data directory."
     ),
-    "access.none": "There are no access keys: every user of this machine may do everything.",
+    "access.none": "There are no access keys: a server that is not private is open to every user of its machine.",
     "access.first": "The first one is made with 'lucas-storage keys add', where the server has its data.",
     "access.how": "A change holds at once, at every worker of the server.",
     "access.key": "Key",

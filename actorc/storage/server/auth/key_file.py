@@ -115,7 +115,7 @@ def rotate_key(path: Path, key_id: str, *, grace: float, check: Check | None = N
         grace = 0 if known.disabled else grace
         former = _shortened(known, now, now + timedelta(seconds=grace))
         if len(former) > MOST_FORMER:
-            until = min(each.until for each in former[1:])
+            until = min(each.until for each in known.former if each.until > now)
             raise PreconditionFailedError(
                 f"{MOST_FORMER} former secrets of the access key {key_id!r} are still valid, one of them until "
                 f"{until:%Y-%m-%d %H:%M:%S} UTC; wait until then, or end them all at once with --for 0s, a grace of 0"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actorc.storage._wire.call_signing import derived_key, sign_clock, sign_request
+from actorc.storage._wire.call_signing import derived_key, sign_clock, sign_request, verify_request
 from actorc.storage._wire.token_signing import EVERYTHING as WHOLE_SCOPE
 from actorc.storage._wire.token_signing import sign_token
 from actorc.storage._wire.url_signing import check_grant, read_url, sign_url
@@ -21,6 +21,7 @@ from actorc.storage.errors import (
     StorageError,
     UnauthenticatedError,
 )
+from actorc.storage.server.auth import authentication
 from actorc.storage.server.auth.access import EVERYTHING, Statement
 from actorc.storage.server.auth.authentication import Authenticator
 from actorc.storage.server.auth.key_file import (
@@ -109,6 +110,29 @@ def test_both_secrets_are_good_until_the_grace_is_over_and_then_the_new_one_alon
     assert rotated.former_until(doors.now) is None
 
 
+@pytest.mark.parametrize("rotations", [0, 1, 2])
+def test_a_refusal_compares_as_many_signatures_for_a_known_key_as_for_an_unknown_one(
+    file, key, doors, monkeypatch, rotations
+):
+    counted = []
+
+    def counting(*arguments):
+        counted.append(arguments)
+        return verify_request(*arguments)
+
+    monkeypatch.setattr(authentication, "verify_request", counting)
+    for _ in range(rotations):
+        rotate_key(file, key[0].id, grace=HOUR)
+    counts = []
+    for name in (key[0].id, "AKNOBODY"):
+        counted.clear()
+        with pytest.raises(UnauthenticatedError):
+            doors.call(name, "wrong")
+        counts.append(len(counted))
+
+    assert counts[0] == counts[1]
+
+
 def test_without_grace_a_secret_ends_at_once(file, key, doors):
     known, old = key
     assert doors.who(known.id, old) == EVERY_WAY
@@ -166,8 +190,10 @@ def test_a_secret_that_was_lost_is_replaced_by_another_one_and_the_first_goes_on
     _, third = rotate_key(file, known.id, grace=HOUR)
 
     assert [doors.who(known.id, each) for each in (first, lost, third)] == [EVERY_WAY] * 3
-    with pytest.raises(PreconditionFailedError, match="--for 0s"):
-        rotate_key(file, known.id, grace=HOUR)
+    (end,) = {each.until for each in read_keys(file)[known.id].former[1:]}
+    # when one of them ends by itself, and not when it would after the change that is refused
+    with pytest.raises(PreconditionFailedError, match=f"{end:%H:%M:%S} UTC; .* --for 0s"):
+        rotate_key(file, known.id, grace=60)
     _, fourth = rotate_key(file, known.id, grace=0)
     assert [doors.who(known.id, each) for each in (first, lost, third, fourth)] == [[], [], [], EVERY_WAY]
 
