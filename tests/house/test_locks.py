@@ -21,7 +21,7 @@ EXTRAS = {name: name for name in ("test", "dev", "bench", "ecosystem", "browser"
     "demo": "examples",
     "lowest": "test",
 }
-STATED = ("3.11", "3.12", "3.13")
+STATED = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = [("linux", "x86_64"), ("darwin", "arm64")]
 VERSIONS = runpy.run_path(str(REQUIREMENTS / "versions.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
