@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
+from actorc.signatures import signature_of
+
 from ._shim import Shim
 from .steps.attempt_policy import AttemptPolicy
 from .steps.contract import Contract, Parameter
@@ -93,7 +95,7 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
 def _decorate(function: Any, options: dict[str, Any]) -> Shim:
     # All mistakes that can be seen are reported here, on the driver, where the traceback leads to the decorated line.
     _check_target(function)
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     classes: dict[str, type] = {}
     contract = contract_of(function, options, classes)
     # On the function itself, which is pickled by value together with its attributes.
@@ -110,7 +112,7 @@ def contract_of(
 
     `classes` is filled with the dataclasses that parameters are annotated with, which travel with the function.
     """
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     annotations = parameter_annotations(function, classes)
     _check_parameters(function, signature)
     injected = tuple(name for name, annotation in annotations.items() if _is_injected(name, annotation))

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
 
 _PATH: Final = "/api/v1/lineage"
@@ -74,8 +75,13 @@ class EventUrl:
         """Send an event and wait for the answer."""
         body = json.dumps(event, separators=(",", ":")).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310  # the setting is checked
-        with _opener.open(request, timeout=_PATIENCE) as answer:
-            answer.read(_ANSWER_MAX)
+        try:
+            with _opener.open(request, timeout=_PATIENCE) as answer:
+                answer.read(_ANSWER_MAX)
+        except HTTPError as refusal:
+            # it holds the connection
+            refusal.close()
+            raise
 
     def __str__(self) -> str:
         return self._shown

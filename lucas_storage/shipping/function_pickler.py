@@ -9,6 +9,8 @@ from typing import Any
 
 import cloudpickle
 
+from actorc.signatures import settle_annotations
+
 from .source_lines import blocks_of, with_source
 
 
@@ -30,6 +32,7 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle
         if type(obj) is FunctionType:
             # The source of a module that was not loaded from a file is known to its loader only.
             linecache.lazycache(obj.__code__.co_filename, obj.__globals__)
+            settle_annotations(obj)
         return super().reducer_override(obj)
 
     def packed(self) -> bytes:

@@ -7,10 +7,10 @@ pickle holds has no key, since equal ones pickle differently.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from actorc.signatures import signature_of
 from lucas_storage.errors import CacheKeyError
 from lucas_storage.values.annotations.annotation import PATH, REF, Annotation, within
 
@@ -76,6 +76,6 @@ def _shows_names(annotation: Annotation) -> bool:
 def _defaults(
     function: Callable[..., Any], given: Mapping[str, Any], annotations: Mapping[str, Annotation]
 ) -> dict[str, Any]:
-    parameters = inspect.signature(function).parameters.values()
+    parameters = signature_of(function).parameters.values()
     left_out = (item for item in parameters if item.default is not item.empty and item.name not in given)
     return {item.name: item.default for item in left_out if item.name in annotations}

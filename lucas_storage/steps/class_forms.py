@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import inspect
 import re
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, Final
+
+from actorc import signatures
 
 from .canonical import Form, NotCanonicalError
 from .listed_forms import ListedForms
@@ -45,13 +46,15 @@ def class_entry(forms: ListedForms, cls: type) -> Form:
     Raises:
         CacheKeyError: An attribute has no form.
     """
+    # before the attributes, among which Python 3.14 keeps them once they are evaluated
+    annotations = annotations_of(cls)
     forms.watched.attributes(cls)
     members = getattr(cls, "__members__", {}) if issubclass(cls, enum.Enum) else {}
     attributes = {name: held for name, held in vars(cls).items() if _counts(cls, name, members)}
     return [
         "class",
         forms.items((type(cls), *cls.__bases__)),
-        annotations_of(cls),
+        annotations,
         [[name, forms.content_of(member)] for name, member in members.items()],
         forms.unwatched(_fields(cls), f"the class {cls.__qualname__!r} has fields"),
         [[name, _attribute(forms, cls, name, held)] for name, held in sorted(attributes.items())],
@@ -60,11 +63,7 @@ def class_entry(forms: ListedForms, cls: type) -> Form:
 
 def annotations_of(code: Any) -> list[list[str]]:
     """Return the annotations of a function or a class, as text."""
-    try:
-        found = inspect.get_annotations(code)
-    except Exception:  # noqa: BLE001  # evaluated only now by Python 3.14, by any code
-        return []
-    return [[name, _text(annotation)] for name, annotation in sorted(found.items())]
+    return [[name, _text(annotation)] for name, annotation in sorted(signatures.annotations_of(code).items())]
 
 
 def _text(annotation: Any) -> str:

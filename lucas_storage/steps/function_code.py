@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import hashlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,8 @@ _CHANGERS: Final = frozenset(
     ("add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert", "setdefault", "update")
 )
 """Methods of lists, sets, dicts and deques that say nothing of the content, if what they return is dropped."""
+_HAS_DOCSTRING: Final = getattr(inspect, "CO_HAS_DOCSTRING", 0)
+"""Flag of Python 3.14 and later."""
 _JUMPS: Final = frozenset((*dis.hasjrel, *dis.hasjabs))
 _CONSTANTS: Final = frozenset(dis.hasconst)
 _NAMED: Final = frozenset((*dis.hasname, *dis.haslocal, *dis.hasfree))
@@ -159,7 +162,8 @@ def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain, *, h
         height += dis.stack_effect(now.opcode, now.arg, jump=False)
         if height == 1 and now.opname.startswith("CALL"):
             return len(chain) > 1 and chain[-1] in _CHANGERS and after.opname == "POP_TOP"
-        if height == 1 and now.opname == "BINARY_OP":
+        # Python 3.14 reads items by this instruction as well: n = n[0]
+        if height == 1 and now.opname == "BINARY_OP" and now.argrepr != "[]":
             return len(chain) == 1 and after.opname.startswith(_STORES) and _first(after) == chain[0]  # n += 1
         if height < 1 or (height == 1 and now.opname not in _ATTRIBUTE):
             return False
@@ -203,7 +207,7 @@ def _instructions(code: CodeType) -> tuple[dis.Instruction, ...]:
 def _content(code: CodeType) -> list[Any]:
     # With the constants where they are used: the docstring is a constant that no instruction names.
     return [
-        code.co_flags,
+        code.co_flags & ~_HAS_DOCSTRING,
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
         (code.co_varnames, code.co_cellvars, code.co_freevars),
         code.co_exceptiontable,

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from typing import Final
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -46,6 +46,9 @@ def sample_of(http_endpoint: str | None) -> Sample | None:
         with _DIRECT.open(f"{http_endpoint.rstrip('/')}/metrics", timeout=_SECONDS) as answer:
             text = answer.read(_BYTES_MAX).decode(errors="replace")
         return Sample(at=time.monotonic(), endpoint=http_endpoint, values=_values(text))
+    except HTTPError as refusal:
+        refusal.close()  # it holds the connection
+        return None
     except (URLError, OSError, ValueError):  # the last one of the parser, for a page of another program
         return None
 

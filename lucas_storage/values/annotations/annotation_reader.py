@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
+from actorc.signatures import signature_of
+
 from .annotation import ANY, Annotation
 from .forms import or_none
 from .meaning import read_in
@@ -34,7 +36,7 @@ def parameter_annotations(
     """
     scope = Scope(Namespace.of_function(function), {} if classes is None else classes)
     found: dict[str, Annotation] = {}
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in signature_of(function).parameters.values():
         given = parameter.annotation
         who = f"{function.__qualname__!r} annotates {parameter.name!r} as"
         annotation = ANY if given is parameter.empty else _told(who, given, scope)
@@ -48,7 +50,7 @@ def result_annotation(function: Callable[..., Any]) -> Annotation:
     Raises:
         TypeError: It cannot be honoured; names function and annotation.
     """
-    given = inspect.signature(function).return_annotation
+    given = signature_of(function).return_annotation
     if given is inspect.Signature.empty:
         return ANY
     scope = Scope(Namespace.of_function(function), {}, is_result=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from actorc.signatures import annotations_of
 
 from .annotation import RecordKind
 
@@ -59,7 +60,7 @@ def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
             found = {name: _declared(cls, name) for name in cls._fields}
         case "typeddict":
             # Of all bases together, which a dict has no others of.
-            found = dict(cls.__annotations__)
+            found = _annotations(cls)
     for name, annotation in found.items():
         yield Field(name, annotation, _owner(cls, name))
 
@@ -85,4 +86,4 @@ def _owner(cls: type, name: str) -> type:
 
 def _annotations(cls: type) -> dict[str, Any]:
     # Not those of a base class, which `getattr` would find.
-    return inspect.get_annotations(cls)
+    return annotations_of(cls)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from actorc.signatures import annotations_of, signature_of
 from lucas_storage.containers import class_fields
 from lucas_storage.values.annotations.annotation import RecordKind
 
@@ -68,12 +68,12 @@ def made(cls: type, names: Mapping[str, Any], fields: list[Any]) -> Any:
 def _parameters(kind: RecordKind, cls: type) -> tuple[set[str], set[str]]:
     """Return the names of the fields that the constructor takes, and of those that it needs."""
     if kind == "typeddict":
-        known = set(cls.__annotations__)
+        known = set(annotations_of(cls))
         return known, set(getattr(cls, "__required_keys__", known))
     if kind == "dataclass":
         fields = [field for field in dataclasses.fields(cls) if field.init]
         return {field.name for field in fields}, {field.name for field in fields if _has_no_default(field)}
-    parameters = inspect.signature(cls).parameters.values()
+    parameters = signature_of(cls).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         known = set(class_fields(cls) or ())
     else:

@@ -50,8 +50,9 @@ def test_only_the_loopback_interface_and_the_printed_address_lead_there(shown):
     process, address = shown("--endpoint", "127.0.0.1:1", "--lang", "zh")
     host, port = address.split("/")[2].split(":")
     assert host == "127.0.0.1"
-    with pytest.raises(urllib.error.HTTPError, match="403"):
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         text_of(f"http://{host}:{port}/")
+    refused.value.close()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.2", int(port)), timeout=10)
     process.send_signal(signal.SIGTERM)

@@ -109,7 +109,7 @@ def test_a_step_that_runs_leaves_the_loop_of_its_thread_alone():
     def on_thread():
         asyncio.set_event_loop(loop)
         doubled(text="a")
-        after.append(asyncio.get_event_loop_policy().get_event_loop())
+        after.append(asyncio.get_event_loop())
 
     loop, after = asyncio.new_event_loop(), []
     thread = threading.Thread(target=on_thread)

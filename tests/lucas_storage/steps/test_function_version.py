@@ -379,6 +379,11 @@ def test_what_a_step_only_adds_to_does_not_count(change):
     assert version_of(step) == before
 
 
+def test_a_step_that_binds_a_name_to_an_item_of_its_value_reads_that_value():
+    with pytest.raises(CacheKeyError, match="'n', which is assigned while it runs"):
+        version("n = [[1], 2]\n@with_storage\ndef step():\n    global n\n    n = n[0]")
+
+
 def test_what_a_cached_function_has_kept_does_not_count():
     names = loaded("import functools\n" + STEP + "@functools.cache\ndef helper(x): return x")
     before = version_of(names["step"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actorc.controller.errors import ParameterError
+from actorc.signatures import signature_of
 
 _BUNDLE: Final = "params"
 """The only parameter of a function that takes its whole input as one dict."""
@@ -34,7 +35,7 @@ class Signature:
         Raises:
             ParameterError: A parameter cannot be passed by name.
         """
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
         for parameter in parameters:
             if parameter.kind not in (_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY):
                 raise ParameterError(
