@@ -1,6 +1,6 @@
-"""A data directory of the first release is opened by this version, and everything in it is as it was.
+"""Data directories of every release are opened by this version, and everything in them is as it was.
 
-``data`` has what `release_data.py` made with that release.
+``data`` has what `release_data.py` made with each release, under its number.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE))
 from release_data import described, run_workflow  # noqa: E402  # beside this file, where it is a script, too
 
-ARCHIVE = HERE / "data" / "0.1.0.tar.xz"
+ARCHIVES = sorted((HERE / "data").glob("*.tar.xz"))
 
 
-@pytest.fixture
-def release(tmp_path):
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
+def release(request, tmp_path):
     """The folder with the two data directories, and what is expected of them."""
-    with tarfile.open(ARCHIVE) as archive:
+    with tarfile.open(request.param) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
 
