@@ -15,6 +15,8 @@ from .key_layout import KeyLayout
 from .object_store import Backend
 
 _WRONG_ETAG: Final = '"00000000000000000000000000000000"'
+_WRONG_VERSION: Final = "1"
+"""No object has it: generations of Google Cloud Storage are microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +69,11 @@ def _checks_if_match(backend: Backend, name: str, conditions: ConditionSupport) 
     found = backend.head(name)
     if found is None or not found.etag:
         return False
-    if not _refuses(lambda: backend.replace(name, b"3", {}, conditions.compared_etag(_WRONG_ETAG))):
+    wrong_version = None if found.version is None else _WRONG_VERSION
+    if not _refuses(lambda: backend.replace(name, b"3", {}, conditions.compared_etag(_WRONG_ETAG), wrong_version)):
         return False
-    return not _refuses(lambda: backend.replace(name, b"4", {}, conditions.compared_etag(found.etag)))
+    etag = conditions.compared_etag(found.etag)
+    return not _refuses(lambda: backend.replace(name, b"4", {}, etag, found.version))
 
 
 def _refuses(write: Callable[[], None]) -> bool:

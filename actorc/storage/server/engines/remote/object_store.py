@@ -51,6 +51,8 @@ class Found(NamedTuple):
     attributes: Attributes
     body: Iterator[bytes | memoryview] = iter(())
     """The requested bytes, piece by piece as they arrive; empty after `head`."""
+    version: str | None = None
+    """Version of the object, by which Google Cloud Storage compares; None: the store tells none."""
 
 
 class Name(NamedTuple):
@@ -157,19 +159,22 @@ class Backend:
         """
         self._put(name, body, attributes, "create")
 
-    def replace(self, name: str, body: bytes | memoryview, attributes: Attributes, etag: str) -> None:
-        """Replace the object that has `etag`.
+    def replace(
+        self, name: str, body: bytes | memoryview, attributes: Attributes, etag: str, version: str | None = None
+    ) -> None:
+        """Replace the object that has `etag`, or `version` where the store compares versions.
 
         Args:
             name: Name of the object.
             body: Its new bytes.
             attributes: Its new attributes.
             etag: In the form in which this store compares etags.
+            version: From `Found`; None: it told none.
 
         Raises:
             Conflict: There is another object, or none.
         """
-        self._put(name, body, attributes, {"e_tag": etag})
+        self._put(name, body, attributes, {"e_tag": etag} | ({} if version is None else {"version": version}))
 
     def put_in_parts(self, name: str, body: Iterable[bytes], size: int, attributes: Attributes) -> None:
         """Store `size` bytes in many requests; the object appears with the last. If `body` raises, there is none."""
@@ -232,7 +237,7 @@ class Backend:
                     raise
                 return None
         body = iter(()) if "head" in options else self._pieces(found)
-        return Found(found.meta["size"], found.meta["e_tag"] or "", dict(found.attributes), body)
+        return Found(found.meta["size"], found.meta["e_tag"] or "", dict(found.attributes), body, found.meta["version"])
 
     def _pieces(self, found: obstore.GetResult) -> Iterator[memoryview]:
         with self._translated():

@@ -37,6 +37,8 @@ class CurrentObject(NamedTuple):
     size: int
     etag: str
     """The etag of the store."""
+    version: str | None = None
+    """Its version in the store; None: the store tells none."""
 
 
 class Target(NamedTuple):
@@ -166,7 +168,9 @@ class Publisher:
     def find(self, bucket: str, key: str) -> CurrentObject | None:
         """Return the current object, or None."""
         found = self._backend.head(self._names.object(bucket, key))
-        return None if found is None else CurrentObject(Record.of(found.attributes), found.size, found.etag)
+        return (
+            None if found is None else CurrentObject(Record.of(found.attributes), found.size, found.etag, found.version)
+        )
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Return the description of the current object.
@@ -240,7 +244,8 @@ class Publisher:
         if current is None:
             self._backend.create(name, body, record.attributes())
         else:
-            self._backend.replace(name, body, record.attributes(), self._conditions.compared_etag(current.etag))
+            etag = self._conditions.compared_etag(current.etag)
+            self._backend.replace(name, body, record.attributes(), etag, current.version)
 
 
 def current_etag(current: CurrentObject | None) -> str | None:

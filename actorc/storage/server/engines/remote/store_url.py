@@ -25,7 +25,7 @@ _CONNECT_TIMEOUT: Final = 5.0
 _COMMON_PARAMETERS: Final = ("timeout", "staging", "redirect")
 _PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "s3": ("endpoint", "region", *_COMMON_PARAMETERS),
-    "gs": _COMMON_PARAMETERS,
+    "gs": ("endpoint", *_COMMON_PARAMETERS),
     "az": ("endpoint", *_COMMON_PARAMETERS),
     "remote+memory": ("staging",),
 }
@@ -133,7 +133,8 @@ class StoreUrl:
             "retry_timeout": timedelta(seconds=self.timeout),
             "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
         }
-        config = {name: value for name, value in (("endpoint", self.endpoint), ("region", self.region)) if value}
+        endpoint = "base_url" if self.scheme == "gs" else "endpoint"
+        config = {name: value for name, value in ((endpoint, self.endpoint), ("region", self.region)) if value}
         try:
             store: ObjectStore = _STORES[self.scheme](
                 self.bucket, config=config, client_options=self._client_config(limits), retry_config=retry

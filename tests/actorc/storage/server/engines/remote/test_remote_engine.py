@@ -58,17 +58,17 @@ class CarelessStore(Store):
     def create(self, name, body, attributes):
         self.put(name, body, attributes)
 
-    def replace(self, name, body, attributes, etag):
+    def replace(self, name, body, attributes, etag, version=None):
         self.put(name, body, attributes)
 
 
 class LiteralStore(Store):
     """Compares etags without the quotes that it tells them with."""
 
-    def replace(self, name, body, attributes, etag):
+    def replace(self, name, body, attributes, etag, version=None):
         if '"' in etag:
             raise Conflict
-        super().replace(name, body, attributes, f'"{etag}"')
+        super().replace(name, body, attributes, f'"{etag}"', version)
 
 
 class ForgetfulStore(Store):
@@ -80,8 +80,8 @@ class ForgetfulStore(Store):
         super().create(name, body, attributes)
         self._fail()
 
-    def replace(self, name, body, attributes, etag):
-        super().replace(name, body, attributes, etag)
+    def replace(self, name, body, attributes, etag, version=None):
+        super().replace(name, body, attributes, etag, version)
         self._fail()
 
     def _fail(self):
@@ -164,7 +164,7 @@ def names(engine):
         ("s3://bucket?redirect=1", "yes or no"),
         ("s3://bucket/a//b", "two in a row"),
         ("s3://bucket#planted", "fragment"),
-        ("gs://bucket?endpoint=https://host", "knows timeout, staging, redirect"),
+        ("gs://bucket?region=eu", "knows endpoint, timeout, staging, redirect"),
         ("s3://bucket?staging=/missing/directory", "is not there"),
         ("remote+memory://bucket", "no address"),
         ("s3a://key:planted@bucket", "no storage engine is known for s3a://"),
