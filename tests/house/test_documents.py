@@ -109,6 +109,11 @@ def tables(text):
     return [len(re.split(r"(?<!\\)\|", row)) for row in rows]
 
 
+def points(text):
+    """Return how many points the lists have."""
+    return len(re.findall(r"^ *(?:[*-]|\d{1,2}\.) ", BLOCK.sub("", text), re.MULTILINE))
+
+
 def files_linked(path):
     """Return the files that a document links to, in either language, beside its own other one."""
     targets = {re.sub(r"\.zh(-CN)?\.md$", ".md", name) for name in re.findall(r"\]\(([^)#:]+)", path.read_text())}
@@ -124,6 +129,7 @@ def test_a_document_in_chinese_keeps_step(chinese):
     assert BLOCK.findall(chinese.read_text()) == BLOCK.findall(english.read_text())
     assert headings(chinese.read_text()) == headings(english.read_text())
     assert tables(chinese.read_text()) == tables(english.read_text())
+    assert points(chinese.read_text()) == points(english.read_text())
     assert files_linked(chinese) == files_linked(english)
 
 
