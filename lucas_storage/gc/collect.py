@@ -11,7 +11,7 @@ the store has none, nothing is removed unless the caller guarantees that no proc
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -132,11 +132,25 @@ def _delete(storage: ArtifactStore, found: Plan, remove: Callable[[ArtifactStore
     """Remove objects and expired records, and return the objects that were removed."""
     # Before the new marks replace the old ones: a collection that is killed here continues next time.
     removed = [fate for fate in found.having("due") if remove(storage, fate.key, fate.etag)]
-    for record in found.expired:
-        remove(storage, record.keeper.record, record.etag)
+    _forget(storage, found.expired, remove)
     # Without a condition: the run of such an entry is gone, and nobody writes it again.
     storage.delete_objects(storage.bucket, found.stale)
     return removed
+
+
+def _forget(
+    storage: ArtifactStore, expired: Iterable[ExpiredRecord], remove: Callable[[ArtifactStore, str, str], bool]
+) -> None:
+    """Remove expired records, but none of a run that was heard of again meanwhile."""
+    heard: set[str] = set()
+    for each in expired:
+        key = each.keeper.record
+        run, _, rest = key.removeprefix(record_store.RUNS).partition("/")
+        if each.keeper.kind == "run" and run in heard:
+            continue
+        # The record of the run comes first: as long as it cannot be removed, its steps belong to it.
+        if not remove(storage, key, each.etag) and rest == "run.json" and storage.object_exists(storage.bucket, key):
+            heard.add(run)
 
 
 def _remove(storage: ArtifactStore, key: str, etag: str) -> bool:

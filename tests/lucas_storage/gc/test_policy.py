@@ -214,6 +214,36 @@ def test_a_run_counts_as_a_whole_from_its_last_word(store, clock, gc):
     assert (there, exist(store, [early]), kept(store, "runs/")) == ([True], [False], [])
 
 
+class Interrupted(Storage):
+    """A handle that calls a hook once, before the first removal."""
+
+    hook = None
+
+    def delete_object(self, *args, **options):
+        hook, self.hook = self.hook, None
+        if hook is not None:
+            hook()
+        return super().delete_object(*args, **options)
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_run_that_is_heard_of_again_while_it_is_removed_keeps_its_steps(store, clock, is_heard):
+    """As that of a machine which slept for a month does."""
+    for key in ("run.json", "steps/01M0000000BBBBBBBBBBBBBBBB.json"):
+        record_store.write(store, f"runs/01M0000000AAAAAAAAAAAAAAAA/{key}", {"run": 1, "status": "running"})
+    clock.now += TTL + 1
+
+    def hear():
+        record_store.write(store, "runs/01M0000000AAAAAAAAAAAAAAAA/run.json", {"run": 1, "status": "running", "n": 2})
+
+    with Interrupted() as storage:
+        storage.hook = hear if is_heard else None
+        done = collect(storage, grace=GRACE, ttl=TTL, now=clock.now, delete=True)
+
+    assert done.expired == 2
+    assert len(kept(store, "runs/")) == (2 if is_heard else 0)
+
+
 def test_cached_results_count_as_long_as_the_runs_that_reused_them(store, clock, gc):
     """So that such a run is resumed with them, however long ago they were made."""
     calls = []
