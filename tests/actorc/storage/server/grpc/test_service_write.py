@@ -255,7 +255,7 @@ def test_aborted_uploads_leave_neither_threads_nor_files(tmp_path, frames, conne
         raw.put("bucket", "key", b"data")
         for _ in range(20):
             abort_after(raw, frames, accepted=True)
-        # a thread that still writes the access line of its call is not free for the next one, so all are made at some time
+        # a thread that still writes the access line of its call is not free for another, so all are made at some time
         with ThreadPoolExecutor(16) as together:
             list(together.map(lambda _: raw.put("bucket", "key", b"data"), range(64)))
         process = psutil.Process()
