@@ -87,7 +87,7 @@ OWN_COMMANDS: Final = {
     "gc": ListedCommand(
         "lucas_storage.cli.commands.gc", "Find artifacts that nothing refers to, and remove them if told so."
     ),
-    "keys": ListedCommand("lucas_storage.cli.commands.keys", "Make, show and disable access keys."),
+    "keys": ListedCommand("lucas_storage.cli.commands.keys", "Make, show and change access keys."),
     "token": ListedCommand(
         "lucas_storage.cli.commands.token", "Print a token for the JSON API: 'Authorization: Bearer TOKEN'."
     ),
