@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Final, Self
 
-from actorc.storage.tracing import spans
-from actorc.storage.tracing.spans import NO_SPAN, Attributes, Kind, Span
+from actorc.tracing import spans
+from actorc.tracing.spans import NO_SPAN, Attributes, Kind, Span
 
 STATE: Final = "lucas.state"
 """Attribute: ``succeeded``, ``reused`` or ``failed``."""

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from actorc.storage.tracing import setup, spans
+from actorc.tracing import setup, spans
 
 from . import asking, lifeline
 from .channel import Channel, Kind

@@ -139,7 +139,7 @@ class Program(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         if "OTEL_TRACES_EXPORTER" in os.environ:
-            from actorc.storage.tracing import setup  # noqa: PLC0415  # few people trace commands
+            from actorc.tracing import setup  # noqa: PLC0415  # few people trace commands
 
             setup.set_up(setup.SERVER if sys.argv[1:2] == ["serve"] else setup.COMMAND)
         with reported(debug=ctx.params["debug"]), interruptible():

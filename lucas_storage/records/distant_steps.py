@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NotRequired, TypedDict
 
 from actorc.storage.errors import StorageError
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 from lucas_storage import step_spans
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.openlineage.run_events import Failure

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 from lucas_storage import current, settings
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.engine.provenance import makers_of_result

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from actorc.storage.tracing import spans
-from actorc.storage.tracing.spans import Headers
+from actorc.tracing import spans
+from actorc.tracing.spans import Headers
 from lucas_storage import current
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.store import store_for

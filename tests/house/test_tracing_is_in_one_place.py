@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACE = ROOT / "actorc" / "storage" / "tracing"
+PLACE = ROOT / "actorc" / "tracing"
 SOURCES = [path for package in ("actorc", "lucas_storage") for path in (ROOT / package).rglob("*.py")]
 
 

@@ -248,7 +248,7 @@ def test_a_header_that_is_no_context_begins_a_new_trace(spans, offered):
 
 @pytest.mark.parametrize("text", ["\ud800", "\u202e", "x" * (10 << 20), "\x1b[2J"])
 def test_what_a_stranger_named_can_be_exported(spans, text):
-    from actorc.storage.tracing.spans import started
+    from actorc.tracing.spans import started
 
     span = started("call", attributes={"lucas.key": text})
     span.end("Error", text)

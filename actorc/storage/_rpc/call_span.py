@@ -8,8 +8,8 @@ from typing import Final, Self
 from actorc import addresses
 from actorc.storage._wire.call_headers import ATTRIBUTES
 from actorc.storage.errors import StorageError
-from actorc.storage.tracing import spans
-from actorc.storage.tracing.spans import NO_SPAN, Headers, Kind, Span
+from actorc.tracing import spans
+from actorc.tracing.spans import NO_SPAN, Headers, Kind, Span
 
 from .retries.attempts import Attempt
 

@@ -17,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from actorc.storage._wire.call_headers import PREFIX, SERVICE
 from actorc.storage.config import ClientOptions
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 
 from . import answer_checks, call_span, cancellation
 from .attempt_messages import Exchange, Peer

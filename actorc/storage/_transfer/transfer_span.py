@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from actorc.storage.errors import StorageError
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 
 
 @contextmanager

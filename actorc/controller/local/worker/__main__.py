@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 
-from actorc.storage.tracing import setup
+from actorc.tracing import setup
 
 from .loop import serve
 

@@ -18,7 +18,7 @@ from actorc.controller.local import messages
 from actorc.controller.local.framing import FrameReader, header
 from actorc.controller.local.messages import Received
 from actorc.controller.protocol.protobuf_fields import Buffer, Parts
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 
 from .functions import Functions
 from .lucas_import_hook import provide_lucas

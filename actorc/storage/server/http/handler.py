@@ -23,7 +23,7 @@ from actorc.storage.server.engines.descriptor_shortage import is_out_of_descript
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
-from actorc.storage.tracing.spans import Span
+from actorc.tracing.spans import Span
 
 from . import objects
 from .api_face import Admitted, Api

@@ -12,7 +12,7 @@ from actorc.storage._wire.url_signing import METHODS
 from actorc.storage.server.auth.access import NOBODY, Principal
 from actorc.storage.server.telemetry import call_spans
 from actorc.storage.server.telemetry.ended_call import EndedCall
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 
 from .exchange import Exchange
 

@@ -17,7 +17,7 @@ from actorc.storage.server.auth.access_keys import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
-from actorc.storage.tracing import setup
+from actorc.tracing import setup
 
 from .announcement import announced, occupied
 from .descriptor_limit import raise_limit

@@ -26,7 +26,7 @@ from actorc.storage.server.option_sources import from_plain
 from actorc.storage.server.server import StorageServer
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.telemetry import log_output
-from actorc.storage.tracing import setup
+from actorc.tracing import setup
 
 from .shutdown import ShutdownFlag
 

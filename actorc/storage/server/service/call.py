@@ -22,7 +22,7 @@ from actorc.storage.server.engines.descriptor_shortage import is_out_of_descript
 from actorc.storage.server.telemetry import call_spans
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.ended_call import EndedCall
-from actorc.storage.tracing import spans
+from actorc.tracing import spans
 
 from .call_context import CallContext, PeerGoneError, Progress, Trailers
 

@@ -22,7 +22,7 @@ from actorc.storage.rules import KiB
 from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
-from actorc.storage.tracing.spans import NO_SPAN
+from actorc.tracing.spans import NO_SPAN
 
 from .admission import StreamLimit
 from .call import Call, CallHead

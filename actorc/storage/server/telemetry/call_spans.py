@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actorc.storage._wire.call_headers import ATTEMPT_KEY, ATTRIBUTES, PREFIX
-from actorc.storage.tracing import spans
-from actorc.storage.tracing.spans import NO_SPAN, Attributes, Kind, Span
+from actorc.tracing import spans
+from actorc.tracing.spans import NO_SPAN, Attributes, Kind, Span
 
 from .ended_call import EndedCall
 

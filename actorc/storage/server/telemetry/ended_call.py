@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from actorc.storage.tracing.spans import NO_SPAN, Span
+from actorc.tracing.spans import NO_SPAN, Span
 
 MAX_NAME: Final = 1024
 """Characters of a name: as many as a key may have; longer texts are no names and are cut."""
