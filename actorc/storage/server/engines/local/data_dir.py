@@ -14,6 +14,7 @@ from actorc.storage.files import file_locks
 from actorc.storage.local_server import shared_files
 from actorc.storage.server.engines.times import Clock
 
+from .disk import removal_pause
 from .disk.blobs import Blobs
 from .disk.fsops import FsOps
 from .disk.health import Health
@@ -50,7 +51,7 @@ class DataDirectory:
         self.staging = self.root / "staging"
         self.database = self.root / "meta" / "meta.db"
         self.jobs = self.root / "meta" / "jobs.lock"
-        self.removal_pause = self.root / "meta" / "removal.lock"
+        self.removal_pause = removal_pause.path_of(self.root)
         self._fsops = fsops
         self._label: dict[str, object] = {}
         self._make(self.root)

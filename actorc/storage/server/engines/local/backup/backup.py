@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -109,32 +110,32 @@ class _Taking:
         self._fsops.make_directory(draft)
         self._copy_files(draft)
         with closing(schema.connect_read_only(draft / snapshot_files.INDEX, alone=True)) as index:
-            totals, found = Totals.of(index), upgrade.version(index)
-            progress = Progress(totals.blob_bytes, self._on_progress, self._pause.renew)
-            transfer = BlobTransfer(
-                self._source.blobs,
-                self._backups.blobs,
-                self._fsops,
-                anew=verify,
-                resync=self._backups.was_interrupted,
-                on_bytes=progress.add,
-            )
+            transfer = self._transfer(Totals.of(index), anew=verify)
             findings = list(transfer.run(index, self._backups.incoming))
-        if findings:
-            return Backup(manifest=None, findings=findings, copied=transfer.copied)
-        manifest = Manifest(
+            if findings:
+                return Backup(manifest=None, findings=findings, copied=transfer.copied)
+            manifest = self._manifest(draft, index, taken_at)
+        manifest.write(draft)
+        self._backups.publish(draft)
+        return Backup(manifest=manifest, copied=transfer.copied, pruned=prune(self._backups, keep, self._fsops))
+
+    def _transfer(self, totals: Totals, *, anew: bool) -> BlobTransfer:
+        progress = Progress(totals.blob_bytes, self._on_progress, self._pause.renew)
+        resync = self._backups.was_interrupted
+        source, target = self._source.blobs, self._backups.blobs
+        return BlobTransfer(source, target, self._fsops, anew=anew, resync=resync, on_bytes=progress.add)
+
+    def _manifest(self, draft: Path, index: sqlite3.Connection, taken_at: datetime) -> Manifest:
+        return Manifest(
             snapshot=draft.name,
             store=self._source.store,
             taken_at=taken_at.isoformat(timespec="seconds"),
             ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
             made_by=version(),
-            schema=int(str(found)),
-            totals=totals,
+            schema=int(str(upgrade.version(index))),
+            totals=Totals.of(index),
             files=snapshot_files.digests(draft),
         )
-        manifest.write(draft)
-        self._backups.publish(draft)
-        return Backup(manifest=manifest, copied=transfer.copied, pruned=prune(self._backups, keep, self._fsops))
 
     def _copy_files(self, draft: Path) -> None:
         index = draft / snapshot_files.INDEX

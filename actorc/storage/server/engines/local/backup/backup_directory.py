@@ -59,7 +59,10 @@ class BackupDirectory:
             StorageError: Another backup, or a restore, uses it.
         """
         self._check_place(store)
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.root.is_dir():
+            self.root.mkdir(mode=0o700, parents=True)
+            # a name that is not synced may be gone after a power cut, with all snapshots below it
+            self._fsops.sync_directory(self.root.parent)
         lock = file_locks.try_open(self.root / _LOCK)
         if lock is None:
             raise StorageError(f"{self.root} is in use by another backup or a restore; wait until that has ended")

@@ -194,7 +194,10 @@ def _check_empty(directory: Path) -> bool:
 
 
 def _lay_out(directory: Path, fsops: FsOps) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not directory.is_dir():
+        directory.mkdir(mode=0o700, parents=True)
+        # a name that is not synced may be gone after a power cut, with everything below it
+        fsops.sync_directory(directory.parent)
     directory.chmod(0o700)
     for name in ("blobs", "staging", "meta"):
         fsops.make_directory(directory / name)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from actorc.storage.errors import InvalidParameterError, StorageError
+from actorc.storage.server.engines.local.disk import removal_pause
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
@@ -28,8 +29,8 @@ class SourceDirectory:
 
     def __init__(self, root: Path, fsops: FsOps) -> None:
         self.root = root.absolute()
-        self.database = self.root / "meta" / snapshot_files.INDEX
-        self.removal_pause = self.root / "meta" / "removal.lock"
+        self.database = snapshot_files.place(self.root, snapshot_files.INDEX)
+        self.removal_pause = removal_pause.path_of(self.root)
         quarantine = Quarantine(self.root / "quarantine", fsops)
         self.blobs = Blobs(self.root / "blobs", self.root / "staging", quarantine, fsops, Health())
         label = self.root / snapshot_files.LABEL

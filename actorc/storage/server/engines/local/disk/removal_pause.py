@@ -22,6 +22,11 @@ _PATIENCE_SECONDS: Final = 30.0
 """Seconds that a backup waits for processes that remove blobs, each of which does so for some moments."""
 
 
+def path_of(data: Path) -> Path:
+    """Return the path of the lock of a data directory."""
+    return data / "meta" / "removal.lock"
+
+
 @contextmanager
 def removing(path: Path, clock: Callable[[], float] = time.time) -> Iterator[bool]:
     """Yield whether blobs that were garbage before this call may be removed within the block.
