@@ -328,6 +328,8 @@ def _unbase64(text: str) -> bytes | None:
 
 
 def _unquote(text: str) -> str:
+    if "%" not in text:  # as most parts have none, and a collection reads every reference there is
+        return text
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError as error:
