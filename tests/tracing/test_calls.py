@@ -246,6 +246,16 @@ def test_a_header_that_is_no_context_begins_a_new_trace(spans, offered):
     assert span.trace_id != PARENT[3:35]
 
 
+def test_what_other_makers_add_to_a_context_is_passed_on(spans):
+    from actorc.tracing.spans import started, within
+
+    with within({"traceparent": PARENT, "tracestate": "vendor=1,other=2"}):
+        passed = dict(started("call").headers)
+
+    assert passed["tracestate"] == "vendor=1,other=2"
+    assert passed["traceparent"][:36] == PARENT[:36]
+
+
 @pytest.mark.parametrize("text", ["\ud800", "\u202e", "x" * (10 << 20), "\x1b[2J"])
 def test_what_a_stranger_named_can_be_exported(spans, text):
     from actorc.tracing.spans import started
