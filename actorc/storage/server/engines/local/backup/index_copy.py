@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage.server.engines.local.disk.fsops import FsOps
-from actorc.storage.server.engines.local.index import schema, startup
+from actorc.storage.server.engines.local.index import retention, schema, startup, upgrade
 from actorc.storage.server.engines.local.index.presence import PresenceLock
 
 _PAGES: Final = 2048
@@ -65,12 +65,15 @@ def _copy(source: sqlite3.Connection, copy: Path, on_progress: Callable[[], None
 
 
 def _finish(copy: Path, store: str, fsops: FsOps) -> None:
-    with closing(schema.connect(copy)) as connection:
+    with closing(schema.connect_for_changes(copy)) as connection:
         # first: the rows of a later version would look damaged
         startup.check_identity(connection, store)
         startup.verify(connection, copy)
-        # blobs that wait to be removed are not in the backup, so nothing waits there
         connection.execute("BEGIN IMMEDIATE")
+        if upgrade.version(connection) != upgrade.WITHOUT_CHECKSUMS:
+            # generations that were replaced live for minutes only, and may have a GiB
+            retention.clear(connection)
+        # blobs that wait to be removed are not in the backup, so nothing waits there
         connection.execute("DELETE FROM garbage")
         fsops.commit(connection)
         # all into one file, which has no log when it is closed

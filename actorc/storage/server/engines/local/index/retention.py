@@ -14,6 +14,7 @@ from . import content_refs
 from .row_checksums import intact
 from .schema import WritingConnection, read_meta
 
+_FOREVER_US = 1 << 62
 _MIN_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
 
 
@@ -74,6 +75,14 @@ def expire(connection: sqlite3.Connection, until_us: int, limit: int) -> bool:
     for row in rows:
         _drop(connection, row)
     return len(rows) == limit
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Remove every retained generation, in a transaction that changes nothing else that is retained."""
+    begin(connection)
+    while expire(connection, _FOREVER_US, 1000):
+        pass
+    seal(connection)
 
 
 def forget(connection: sqlite3.Connection, bucket_id: int, key: bytes) -> None:

@@ -88,6 +88,19 @@ def test_what_is_written_during_a_backup_does_not_disturb_it(filled, data, targe
     assert contents(restored(target)) == before
 
 
+def test_what_was_replaced_before_is_not_in_a_backup(filled, data, target, put, restored, contents, blobs, assemble):
+    put(filled, "replaced", os.urandom(100_000))
+    put(filled, "replaced", os.urandom(100_000))
+    assemble(filled, "parts", [os.urandom(20_000), os.urandom(30_000)])
+    assemble(filled, "parts", [os.urandom(20_000), os.urandom(30_000)])
+    before = contents(filled)
+
+    back_up(data, target)
+
+    assert contents(restored(target)) == before
+    assert len(blobs(data)) - len(blobs(target)) == 4
+
+
 def test_an_object_that_was_deleted_before_is_not_in_a_backup(filled, data, target, restored, blobs):
     filled.delete("bucket", "large")
     filled.delete("bucket", "joined")
