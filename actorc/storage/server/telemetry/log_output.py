@@ -60,7 +60,11 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         super().__init__()
         self._lines: deque[str] = deque()
-        self._writing = threading.Lock()  # for one thread at a time, so that lines stay in order
+        # for one thread at a time, so that lines stay in order; a thread that writes may come again, since what the
+        # collector of garbage or the stream logs meanwhile would else wait for itself
+        self._writing = threading.RLock()
+        self._is_within = False
+        """Whether the thread that has the lock writes, and looks for more lines behind."""
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write the line of a record; without the lock of the base class, on which threads would wait."""
@@ -76,6 +80,8 @@ class LineHandler(logging.StreamHandler[TextIO]):
             # again after each release, since a line may have come before it that nobody else will write
             while self._lines and self._writing.acquire(blocking=self._is_awaited(record)):
                 try:
+                    if self._is_within:
+                        return
                     self._write()
                 finally:
                     self._writing.release()
@@ -87,9 +93,13 @@ class LineHandler(logging.StreamHandler[TextIO]):
         return record.levelno >= logging.WARNING or len(self._lines) >= _MOST_WAITING
 
     def _write(self) -> None:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        self.stream.write("".join(lines))
-        self.flush()
+        self._is_within = True
+        try:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            self.stream.write("".join(lines))
+            self.flush()
+        finally:
+            self._is_within = False
 
 
 class TextFormatter(logging.Formatter):

@@ -94,6 +94,31 @@ class SlowStream:
         pass
 
 
+class LoggingStream(SlowStream):
+    """A stream that logs while it writes, as finalizers do wherever the collector of garbage runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_end.set()
+
+    def write(self, text):
+        super().write(text)
+        if len(self.written) == 1:
+            logger("asyncio").error("a task was destroyed")
+
+
+def test_what_is_logged_in_the_middle_of_a_write_is_written_behind_it(configure, monkeypatch):
+    stream = LoggingStream()
+    monkeypatch.setattr("sys.stderr", stream)
+    configure()
+    # a daemon, or a handler that waits for itself would keep the tests from ending
+    thread = threading.Thread(target=logger().info, args=("first",), daemon=True)
+    thread.start()
+    thread.join(20)
+
+    assert [line.rpartition(" ")[2].strip() for line in stream.written] == ["first", "destroyed"]
+
+
 @pytest.fixture
 def slow(configure, monkeypatch):
     stream = SlowStream()
