@@ -67,6 +67,8 @@ class BackupDirectory:
         if lock is None:
             raise StorageError(f"{self.root} is in use by another backup or a restore; wait until that has ended")
         try:
+            # again, since another backup may have made its first snapshot before the lock was free
+            self._check_place(store)
             if not (self.root / LABEL).exists():
                 replace_private(self.root / LABEL, json.dumps({"format": FORMAT, "store": store}) + "\n", durable=True)
             self._clear_incoming()

@@ -27,7 +27,7 @@ from actorc.storage.server.engines.local import back_up, check, restore, snapsho
 from actorc.storage.server.engines.local.disk import removal_pause
 from actorc.storage.server.engines.local.disk.removal_pause import RemovalPause
 
-OLD_FORMATS = [Path(__file__).parents[1] / "data" / f"format-{number}.tar.xz" for number in (1, 2)]
+OLD_FORMATS = [Path(__file__).parents[1] / "data" / f"format-{number}.tar.xz" for number in (1, 2, 3)]
 
 
 def test_a_snapshot_of_a_directory_in_use_has_everything(filled, data, target, restored, contents):
@@ -231,6 +231,21 @@ def test_a_place_that_holds_other_things_is_no_target(filled, data, target, tmp_
         back_up(full, target)
     with pytest.raises(NotFoundError, match="no directory of backups"):
         check(full)
+
+
+def test_a_target_that_another_directory_took_meanwhile_is_refused(filled, data, target, tmp_path, disk, open_local):
+    open_local("another").close()
+
+    class Overtaken(type(disk)):
+        def sync_directory(self, path):
+            if not (target / "BACKUP").exists():
+                back_up(tmp_path / "another", target)
+            super().sync_directory(path)
+
+    with pytest.raises(InvalidParameterError, match="has the backups of another data directory"):
+        back_up(data, target, fsops=Overtaken())
+
+    assert len(snapshots(target)) == 1
 
 
 def test_a_directory_whose_server_was_killed_is_backed_up_with_its_log(
