@@ -1,7 +1,7 @@
 """A double of Google Cloud Storage: its XML interface as far as obstore speaks it, in memory, on a port of loopback.
 
-Written after https://cloud.google.com/storage/docs/xml-api/overview. It shows how the engine and obstore's client for
-Google go together; what Google does differently from its documents it cannot show.
+Its headers are those of https://cloud.google.com/storage/docs/xml-api/reference-headers. It shows how the engine and
+obstore's client for Google go together; what Google itself does it cannot show.
 """
 
 from __future__ import annotations
