@@ -32,6 +32,7 @@ class GroupCommit:
 
     Args:
         connection: The writing connection; nothing else may use it.
+        checkpoints: Another connection to the same database, for checkpoints alone; closed by `release`.
         fsops: The disk.
         health: Checked before each change; lost when a commit leaves the state on disk unknown.
         reserve: Released when the disk is full, so that a change that makes room still succeeds.
@@ -48,6 +49,7 @@ class GroupCommit:
     def __init__(
         self,
         connection: WritingConnection,
+        checkpoints: sqlite3.Connection,
         fsops: FsOps,
         health: Health,
         reserve: Reserve,
@@ -56,12 +58,13 @@ class GroupCommit:
         seal: Change[None],
     ) -> None:
         self._connection = connection
+        self._checkpoints = checkpoints
         self._fsops = fsops
         self._health = health
         self._reserve = reserve
         self._begin = begin
         self._seal = seal
-        self._turn = Condition()  # guards the queue; the connection belongs to the leader, which holds no lock
+        self._turn = Condition()  # guards the queue; the connections belong to the leader, which holds no lock
         self._waiting: list[_PendingChange[Any]] = []
         self._busy = False
         self._closed = False
@@ -77,33 +80,15 @@ class GroupCommit:
         """
         self._defer = wake
 
-    def checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Write the log into the database, and let it begin anew; any thread may call it, while changes go on.
-
-        Args:
-            connection: Not the writing one.
-        """
-        if self._health.good:
-            # most of it, without making any caller wait
-            self._checkpoint("PASSIVE", connection)
-            # then the rest: SQLite begins a log anew only if all of it is in the database
-            with self._paused():
-                self._checkpoint("PASSIVE", connection)
-
-    @contextmanager
-    def _paused(self) -> Iterator[None]:
-        """Let no process change the index within the block."""
+    def checkpoint(self) -> None:
+        """Write the log into the database, and let it begin anew; any thread may call it. Changes wait meanwhile."""
         with self._turn:
             while self._busy:
                 self._turn.wait()
             self._busy = True
         try:
-            # of other processes, too
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            finally:
-                self._connection.execute("ROLLBACK")
+            if self._health.good:
+                self._checkpoint()
         finally:
             self._finish((), idle=True)
 
@@ -160,11 +145,14 @@ class GroupCommit:
     def carry_over(self) -> sqlite3.Connection:
         """While nothing is changed, write the log into the database file; return the connection for reading."""
         if self._health.good:
-            self._checkpoint("TRUNCATE", self._connection)
+            # unlike the others it keeps the write lock of SQLite itself
+            with self._unless_broken():
+                self._fsops.checkpoint(self._connection, "TRUNCATE")
         return self._connection
 
     def release(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._checkpoints.close()
         self._connection.close()
         self._reserve.close()
 
@@ -178,7 +166,7 @@ class GroupCommit:
             error = self._transact(batch)
             if error is not None and is_full(error) and self._health.good and self._reserve.release():
                 # checkpoint first: the emptied log is overwritten, and so the retry needs no new room
-                self._checkpoint("PASSIVE", self._connection)
+                self._checkpoint()
                 error = self._transact(batch)
             if error is None:
                 self._reserve.restore()
@@ -255,7 +243,7 @@ class GroupCommit:
             self._health.lose(second)
         if isinstance(error, Exception) and is_full(error) and self._health.good:
             # on a full disk the emptied log has room for a delete, which makes room for more
-            self._checkpoint("PASSIVE", self._connection)
+            self._checkpoint()
 
     def _limit_log(self) -> None:
         grown = self._connection.total_changes - self._checkpointed
@@ -264,14 +252,35 @@ class GroupCommit:
         if self._defer is not None and grown <= 2 * self.checkpoint_rows:
             self._defer()
         else:
-            self._checkpoint("PASSIVE", self._connection)
+            self._checkpoint()
 
-    def _checkpoint(self, mode: str, connection: sqlite3.Connection) -> None:
-        try:
+    def _checkpoint(self) -> None:
+        with self._unless_broken():
             # before: what is changed meanwhile is in the next one at the latest
             changes = self._connection.total_changes
-            self._fsops.checkpoint(connection, mode)
+            with self._no_writer():
+                # it waits for no reader, as a backup
+                self._fsops.checkpoint(self._checkpoints, "PASSIVE")
             self._checkpointed = changes
+
+    @contextmanager
+    def _no_writer(self) -> Iterator[None]:
+        """Let no process change the index within the block.
+
+        A log begins anew only if all of it is in the database, so nothing may be added meanwhile. And if a change let
+        it begin anew just as the checkpoint of another process starts, SQLite before 3.51.3 would take what the new log
+        has for a part of the database: https://www.sqlite.org/wal.html#walresetbug.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _unless_broken(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, OSError) as error:
             # a later checkpoint tries again unless the disk is broken; no committed change depends on it
             if not may_pass(error):

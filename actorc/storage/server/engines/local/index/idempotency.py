@@ -35,6 +35,7 @@ class IdempotencyLog:
 
     Args:
         connection: The writing connection; nothing else may use it.
+        checkpoints: Another one, for checkpoints alone.
         fsops: The disk.
         health: State of the disk, shared by the engine.
         clock: Seconds since 1970-01-01 UTC.
@@ -42,13 +43,19 @@ class IdempotencyLog:
     """
 
     def __init__(
-        self, connection: WritingConnection, fsops: FsOps, health: Health, clock: Clock, reserve: Reserve
+        self,
+        connection: WritingConnection,
+        checkpoints: sqlite3.Connection,
+        fsops: FsOps,
+        health: Health,
+        clock: Clock,
+        reserve: Reserve,
     ) -> None:
         self._clock = clock
         self._generation = 0
         self._reserved = 0
         self._reserving = Lock()  # two uploads must not reserve the same generation
-        self.commits = GroupCommit(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
+        self.commits = GroupCommit(connection, checkpoints, fsops, health, reserve, begin=self._begin, seal=self._seal)
 
     def now(self) -> int:
         """Return the time in microseconds."""

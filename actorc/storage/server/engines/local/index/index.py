@@ -146,9 +146,8 @@ class Index:
         self._idempotency.commits.defer_checkpoints(wake)
 
     def checkpoint(self) -> None:
-        """Write the log into the database; any thread may call it, while changes go on."""
-        with self.reading() as connection:
-            self._idempotency.commits.checkpoint(connection)
+        """Write the log into the database; any thread may call it. Changes wait meanwhile."""
+        self._idempotency.commits.checkpoint()
 
     @property
     def objects(self) -> Objects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from actorc.storage.errors import IntegrityError, StorageError
@@ -34,10 +34,14 @@ def open_log(
         presence: The lock of this process on the index.
         is_first: Whether no other process has the index open.
     """
-    connection = schema.connect_for_changes(path)
-    reserve = Reserve(fsops, path.parent)
-    try:
-        idempotency = IdempotencyLog(connection, fsops, health, clock, reserve)
+    with ExitStack() as undo:
+        connection = undo.enter_context(closing(schema.connect_for_changes(path)))
+        if is_first:
+            # before the last connection is closed, which removes the log
+            undo.callback(presence.expect_nothing)
+        checkpoints = undo.enter_context(closing(schema.connect(path)))
+        reserve = undo.enter_context(closing(Reserve(fsops, path.parent)))
+        idempotency = IdempotencyLog(connection, checkpoints, fsops, health, clock, reserve)
         if is_first:
             # sync the log's name before the mark is removed, or a start after a power cut may find neither
             fsops.sync_directory(path.parent)
@@ -47,12 +51,7 @@ def open_log(
             idempotency.commits.carry_over()
             # after the removal of the mark, which is refused beside a log
             wal_room.occupy(wal_check.path_of(path), schema.page_size(connection), fsops)
-    except BaseException:
-        # an index that did not open leaves neither connections nor reserved space
-        with closing(connection), closing(reserve):
-            if is_first:
-                presence.expect_nothing()
-        raise
+        undo.pop_all()
     return idempotency
 
 

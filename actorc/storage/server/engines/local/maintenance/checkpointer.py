@@ -1,19 +1,17 @@
-"""Checkpoints on a thread of their own, so that no caller waits for one while the thread keeps up."""
+"""Checkpoints on a thread of their own, so that none is part of a call while the thread keeps up."""
 
 from __future__ import annotations
 
 import threading
 
 from actorc.alarm import Alarm
-from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.local.index.index import Index
 
 
 class Checkpointer:
     """Writes the log of an index into its database whenever the log has grown. Any thread may call it.
 
-    Changes go on meanwhile. A log that grows faster than it is written is written by the caller whose change it was,
-    as without this thread.
+    A log that grows faster than it is written is written by the caller whose change it was, as without this thread.
 
     Args:
         index: The index.
@@ -39,8 +37,4 @@ class Checkpointer:
     def _ring(self, _now: float) -> None:
         with self._working:
             if not self._is_stopped:
-                try:
-                    self._index.checkpoint()
-                except StorageError:
-                    # out of descriptors, at most: the log goes on growing, and the next change asks again
-                    return
+                self._index.checkpoint()

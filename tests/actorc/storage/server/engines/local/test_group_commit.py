@@ -12,7 +12,7 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.index.group_commit import GroupCommit
-from actorc.storage.server.engines.local.index.schema import connect_for_changes
+from actorc.storage.server.engines.local.index.schema import connect, connect_for_changes
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def connection(tmp_path):
 @pytest.fixture
 def commits(connection, tmp_path):
     fsops = FsOps()
-    with closing(Reserve(fsops, tmp_path)) as reserve:
-        yield GroupCommit(connection, fsops, Health(), reserve, begin=lambda _: None, seal=lambda _: None)
+    with closing(Reserve(fsops, tmp_path)) as reserve, closing(connect(tmp_path / "numbers.db")) as checkpoints:
+        yield GroupCommit(connection, checkpoints, fsops, Health(), reserve, begin=lambda _: None, seal=lambda _: None)
 
 
 @pytest.fixture
