@@ -37,14 +37,18 @@ class Calls(logging.Handler):
         """Forget the calls until now."""
         self.made(0)
 
-    def made(self, least=1):
-        """Return the calls since the last time, of which there are so many at least."""
-        # A line follows its answer, and comes before that of the next call of the same connection.
+    def made(self, least=1, method=None):
+        """Return the calls since the last time, of which there are so many at least, or so many of one method."""
+        # A line follows its answer, and comes before that of the next call of the same connection; those of another
+        # connection may come later.
         self._fs.client.server_info()
         with self._ended:
-            self._ended.wait_for(lambda: len(self._methods) > least and MARK in self._methods, PATIENCE)
+            self._ended.wait_for(lambda: self._has(least, method) and MARK in self._methods, PATIENCE)
             found, self._methods = self._methods, []
         return sorted(method for method in found if method != MARK)
+
+    def _has(self, least, method):
+        return len(self._methods) > least if method is None else self._methods.count(method) >= least
 
     def are(self, *expected):
         """Check that these calls were made since the last time, in any order, and no others."""
