@@ -23,6 +23,8 @@ from .index import schema
 
 FORMAT_VERSION = 2
 """Version 1 had an index without checksums; opening upgrades it to 2, which servers of version 1 refuse."""
+LOCK = "LOCK"
+"""Name of the file that is locked."""
 OLD_INDEX_PREFIX = "meta.damaged-"
 """Prefix of the name that the old index gets when it was rebuilt; the time follows."""
 _LABEL_REMEDY = (
@@ -58,7 +60,7 @@ class DataDirectory:
         # before anything is made, the lock among it: a directory that was named by mistake is left as it is
         shared_files.check_is_for_data(self.root)
         # locked before anything is made or removed: two servers that start at once must not both lay out the directory
-        self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
+        self._lock = lock_directory(self.root) if group is None else _inherited(self.root / LOCK, group)
         try:
             self.store_id = self._identify(rebuilding=rebuilding)
             self._lay_out(rebuilding=rebuilding)
@@ -188,7 +190,13 @@ def _inherited(path: Path, lock: int) -> int:
     return lock
 
 
-def _lock(path: Path) -> int:
+def lock_directory(root: Path) -> int:
+    """Lock a data directory, or a directory that is to become one; return the descriptor that keeps the lock.
+
+    Raises:
+        StorageError: Another process has locked it.
+    """
+    path = root / LOCK
     # without waiting: a second server is a mistake to report, not to queue
     descriptor = file_locks.try_open(path)
     if descriptor is None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from actorc.storage.errors import AlreadyExistsError, IntegrityError
+from actorc.storage.server.engines.local.data_dir import LOCK, lock_directory
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
@@ -27,7 +29,7 @@ from .manifest import FileDigest, Manifest, Totals
 from .progress import OnProgress, Progress
 
 _FULL: Final = "free space there, or choose another directory, then restore again"
-_BESIDE: Final = {"lost+found"}
+_BESIDE: Final = {LOCK, "lost+found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def restore(
 ) -> Restored:
     """Make a data directory of a snapshot; all of it is verified, and on the medium when this returns.
 
-    Until then no server opens the directory. If anything is damaged, or this fails, the directory is left empty.
+    Until then no server opens the directory, and no other restore. If anything is damaged, or this fails, the directory
+    is left empty.
 
     Args:
         backup: The directory of backups.
@@ -97,25 +100,17 @@ def restore(
         NotFoundError: There is no such backup or snapshot.
         IntegrityError: Its manifest or its index is damaged.
         ResourceExhaustedError: The disk is full.
-        StorageError: A later version of lucas-storage has made it, or a backup is being made.
+        StorageError: A later version of lucas-storage has made it, a backup is being made, or another process uses
+            `directory`.
         OSError: A file cannot be read or written.
     """
     disk = fsops or FsOps()
     with _opened(backup, snapshot, disk) as (backups, folder, found), of_disk(directory, _FULL):
-        with closing(_index(folder, found)) as index:
-            existed = _check_empty(directory)
-            findings: list[Finding] = []
-            try:
-                _lay_out(directory, disk)
-                target = _blobs(directory, disk)
-                findings = _moved(backups, index, target, disk, on_progress)
-                if not findings:
-                    _finish(directory, folder, found, disk)
-            except BaseException:
-                _clear(directory, existed=existed)
-                raise
-        if findings:
-            _clear(directory, existed=existed)
+        with closing(_index(folder, found)) as index, _taken(directory, disk) as (lock, undo):
+            findings = _moved(backups, index, _blobs(directory, disk), disk, on_progress)
+            if not findings:
+                _finish(directory, lock, folder, found, disk)
+                undo.pop_all()
         return Restored(found, findings)
 
 
@@ -193,11 +188,25 @@ def _check_empty(directory: Path) -> bool:
     return True
 
 
+@contextmanager
+def _taken(directory: Path, fsops: FsOps) -> Iterator[tuple[int, ExitStack]]:
+    """Lock and lay out a new directory; yield the lock, and the calls that leave it empty at the end of the block."""
+    existed = _check_empty(directory)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        lock = lock_directory(directory)
+        stack.callback(os.close, lock)
+        # again: another restore, or a server, may have had it before the lock was free, and theirs is not to be cleared
+        _check_empty(directory)
+        undo = stack.enter_context(ExitStack())
+        undo.callback(_clear, directory, existed=existed)
+        _lay_out(directory, fsops)
+        yield lock, undo
+
+
 def _lay_out(directory: Path, fsops: FsOps) -> None:
-    if not directory.is_dir():
-        directory.mkdir(mode=0o700, parents=True)
-        # a name that is not synced may be gone after a power cut, with everything below it
-        fsops.sync_directory(directory.parent)
+    # a name that is not synced may be gone after a power cut, with everything below it
+    fsops.sync_directory(directory.parent)
     directory.chmod(0o700)
     for name in ("blobs", "staging", "meta"):
         fsops.make_directory(directory / name)
@@ -208,14 +217,14 @@ def _blobs(directory: Path, fsops: FsOps) -> Blobs:
     return Blobs(directory / "blobs", directory / "staging", quarantine, fsops, Health())
 
 
-def _finish(directory: Path, folder: Path, found: Manifest, fsops: FsOps) -> None:
+def _finish(directory: Path, lock: int, folder: Path, found: Manifest, fsops: FsOps) -> None:
     names = [name for name in found.files if name != snapshot_files.LABEL]
     # the label last: a server refuses a directory with data and without it, as a killed restore leaves one
     for name in (*names, snapshot_files.LABEL):
         target = snapshot_files.place(directory, name)
         snapshot_files.copy_private(folder / name, target, fsops)
         fsops.sync_directory(target.parent)
-    with closing(LocalEngine(directory, fsops=fsops, sweep_interval=None)) as engine:
+    with closing(LocalEngine(directory, fsops=fsops, group=os.dup(lock), sweep_interval=None)) as engine:
         wrong = engine.maintenance.contradictions()
     if wrong:
         raise IntegrityError(
@@ -225,9 +234,6 @@ def _finish(directory: Path, folder: Path, found: Manifest, fsops: FsOps) -> Non
 
 
 def _clear(directory: Path, *, existed: bool) -> None:
-    if not existed:
-        shutil.rmtree(directory, ignore_errors=True)
-        return
     for path in directory.iterdir():
         if path.name in _BESIDE:
             continue
@@ -235,3 +241,8 @@ def _clear(directory: Path, *, existed: bool) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+    # last: from now on others may use the directory
+    (directory / LOCK).unlink(missing_ok=True)
+    if not existed:
+        with suppress(OSError):
+            directory.rmdir()

@@ -171,6 +171,46 @@ def test_a_copy_of_a_backup_that_can_only_be_read_is_restored(filled, data, targ
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == files
 
 
+def test_a_directory_that_is_restored_into_is_used_by_nobody_else(filled, data, target, tmp_path, disk):
+    back_up(data, target)
+    place = tmp_path / "place"
+    refused = []
+
+    class Overtaken(type(disk)):
+        def make_directory(self, path):
+            super().make_directory(path)
+            if path == place / "meta":
+                for other in (LocalEngine, lambda directory: restore(target, directory)):
+                    with pytest.raises((AlreadyExistsError, StorageError)) as caught:
+                        other(place)
+                    refused.append(caught.value.message)
+
+    restore(target, place, fsops=Overtaken())
+
+    assert f"{place} is in use by process {os.getpid()}" in refused[0]
+    with closing(LocalEngine(place, sweep_interval=None)) as engine:
+        assert engine.maintenance.fsck() == []
+
+
+def test_a_restore_clears_nothing_of_another_one_that_was_quicker(filled, data, target, tmp_path, get, monkeypatch):
+    back_up(data, target)
+    place = tmp_path / "place"
+    mkdir = type(place).mkdir
+
+    def overtaken(path, *given, **options):
+        mkdir(path, *given, **options)
+        if path == place and not any(place.iterdir()):
+            monkeypatch.undo()
+            restore(target, place)
+
+    monkeypatch.setattr(type(place), "mkdir", overtaken)
+    with pytest.raises(AlreadyExistsError, match="is not empty"):
+        restore(target, place)
+
+    with closing(LocalEngine(place, sweep_interval=None)) as engine:
+        assert get(engine, "large") == get(filled, "large")
+
+
 def test_only_an_empty_directory_is_restored_into(filled, data, target, tmp_path):
     back_up(data, target)
     place = tmp_path / "place"
