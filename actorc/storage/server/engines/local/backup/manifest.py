@@ -110,7 +110,7 @@ def read(folder: Path) -> Manifest:
         return _unpacked(record)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing; take another snapshot") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise IntegrityError(f"{path} is damaged; take another snapshot") from error
 
 

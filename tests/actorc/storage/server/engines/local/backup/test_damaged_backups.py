@@ -172,6 +172,16 @@ def test_an_index_that_is_none_is_damaged(filled, data, target, tmp_path):
         check(target)
 
 
+def test_a_manifest_with_a_number_beyond_all_is_damaged(filled, data, target):
+    path = target / "snapshots" / back_up(data, target).manifest.snapshot / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["totals"]["objects"] = float("inf")
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(IntegrityError, match=r"manifest\.json is damaged"):
+        snapshots(target)
+
+
 def test_fields_that_a_later_version_adds_to_a_manifest_are_ignored(filled, data, target):
     folder = target / "snapshots" / back_up(data, target).manifest.snapshot
     manifest = json.loads((folder / "manifest.json").read_text())
