@@ -128,7 +128,7 @@ def stored_policy(storage: ArtifactStore) -> Policy:
         return NO_POLICY
     try:
         return _policy(record.content)
-    except (InvalidParameterError, KeyError, TypeError) as error:
+    except (InvalidParameterError, AttributeError, KeyError, TypeError) as error:
         raise PolicyError(
             f"{storage.bucket}/{KEY} is no policy that this version reads, so it is not known what collections keep; "
             "'lucas-storage gc policy set' writes it anew"
@@ -147,8 +147,11 @@ def _policy(content: dict[str, Any] | None) -> Policy:
     # Any field that is not known may keep something.
     if content is None or content["policy"] != _VERSION or content.keys() - {"policy", "keep_days", "keep_last"}:
         raise InvalidParameterError("no policy")
-    rules = [NameRule(names=each["names"], last=each["last"]) for each in content.get("keep_last", ())]
-    return Policy(keep_days=content.get("keep_days"), keep_last=tuple(rules))
+    rules = content.get("keep_last", ())
+    if any(each.keys() - {"names", "last"} for each in rules):
+        raise InvalidParameterError("no policy")
+    named = (NameRule(names=each["names"], last=each["last"]) for each in rules)
+    return Policy(keep_days=content.get("keep_days"), keep_last=tuple(named))
 
 
 def store_policy(storage: ArtifactStore, policy: Policy) -> None:

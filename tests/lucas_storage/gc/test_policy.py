@@ -332,6 +332,7 @@ def test_a_store_remembers_its_policy(store):
         {"policy": 1, "keep_last": [{"names": "a/b", "last": 1}]},
         {"policy": 1, "keep_last": [{"names": ["*"], "last": 1}]},
         {"policy": 1, "keep_last": [{"names": "*"}]},
+        {"policy": 1, "keep_last": [{"names": "*", "last": 1, "unless_older": 7}]},
         {"policy": 1, "keep_last": ["*=5"]},
         {"policy": 1, "keep_last": 5},
         {"policy": 1, "keep_last": [{"names": "*", "last": 1}] * 101},
