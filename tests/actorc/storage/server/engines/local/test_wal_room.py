@@ -112,24 +112,24 @@ def test_no_process_can_write_during_a_checkpoint_of_another(open_local, disk, p
 
 def test_changes_wait_for_the_end_of_a_checkpoint_and_then_go_on(local, put, get, monkeypatch):
     monkeypatch.setattr(GroupCommit, "checkpoint_rows", 10)
-    stop = threading.Event()
+    done = threading.Semaphore(0)
 
-    def keep_checkpointing():
-        while not stop.is_set():
+    def checkpoint_after_each():
+        for _ in range(3 * 40):
+            assert done.acquire(timeout=60)
             local._index.checkpoint()
 
     def put_some(name):
         for number in range(40):
             put(local, f"{name}{number}", b"data")
+            done.release()
 
-    checkpointing = threading.Thread(target=keep_checkpointing)
-    putting = [threading.Thread(target=put_some, args=(name,)) for name in "abc"]
-    for thread in (checkpointing, *putting):
+    threads = [threading.Thread(target=checkpoint_after_each)]
+    threads += [threading.Thread(target=put_some, args=(name,)) for name in "abc"]
+    for thread in threads:
         thread.start()
-    for thread in putting:
+    for thread in threads:
         thread.join(60)
-    stop.set()
-    checkpointing.join(60)
 
     assert all(get(local, f"{name}{number}") == b"data" for name in "abc" for number in range(40))
 
