@@ -13,7 +13,9 @@ endpoint; nothing in a reference is ever dialled.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +26,6 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_key
 from actorc.storage.units import shown_size
 
-from .digests import digest_of
 from .errors import InvalidRefError
 from .handles import ArtifactStat, handle_for, html_of
 
@@ -179,6 +180,14 @@ class ArtifactRef:
 
     def _repr_html_(self) -> str:
         return html_of(self)
+
+
+def digest_of(pieces: Iterable[bytes | memoryview]) -> str:
+    """Return ``sha256:`` and the hexadecimal digest of all pieces in order, each used before the next is asked for."""
+    running = hashlib.sha256()
+    for piece in pieces:
+        running.update(piece)
+    return f"sha256:{running.hexdigest()}"
 
 
 def inline_ref(

@@ -18,8 +18,8 @@ from actorc.storage.errors import (
 from actorc.storage.models import NewObject
 from actorc.storage.rules import MAX_INLINE_SIZE
 from lucas_storage import parallel
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import DigestMismatchError, InvalidRefError
+from lucas_storage.refs import digest_of
 
 from .body import Body, EncodedBody
 

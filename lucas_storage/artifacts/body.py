@@ -17,8 +17,8 @@ from actorc.storage.errors import IntegrityError
 from actorc.storage.files.unsized_files import refuse_irregular
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
-from lucas_storage.digests import digest_of
 from lucas_storage.formats.base import Buffer, Encoded
+from lucas_storage.refs import digest_of
 
 Fingerprint: TypeAlias = tuple[int, int, int]
 

@@ -10,7 +10,6 @@ from typing import BinaryIO, Final
 from actorc.storage.errors import IntegrityError
 from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.rules import MAX_ANSWER_SIZE
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     CacheError,
@@ -19,7 +18,7 @@ from lucas_storage.errors import (
     UnsupportedError,
 )
 from lucas_storage.formats.composite import TREE
-from lucas_storage.refs import ArtifactRef, is_filename
+from lucas_storage.refs import ArtifactRef, digest_of, is_filename
 
 from .assembly import assemble
 from .cache.cache import Cache

@@ -9,11 +9,11 @@ from typing import Any
 from actorc.storage.models import ObjectHead
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import BundleError
 from lucas_storage.records import record_store
 from lucas_storage.records.past_run import PastStep
 from lucas_storage.records.untrusted_fields import dicts_in
+from lucas_storage.refs import digest_of
 
 from .contents import TEXT_MAX, Entry, is_record, record_name, run_key
 

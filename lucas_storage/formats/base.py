@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 from actorc.storage.buffers import flat_view
 from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage import limits
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
+from lucas_storage.refs import digest_of
 
 if TYPE_CHECKING:
     from lucas_storage.preview_data import Preview

@@ -10,11 +10,10 @@ from actorc.storage.errors import NotFoundError, PreconditionFailedError
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore, store_for
-from lucas_storage.digests import digest_of
 from lucas_storage.engine import adapter
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
-from lucas_storage.refs import ArtifactRef
+from lucas_storage.refs import ArtifactRef, digest_of
 from lucas_storage.values.loading import incoming
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies

@@ -16,8 +16,8 @@ from typing import BinaryIO, Final
 from actorc.storage.files.private_files import is_ours
 from actorc.storage.rules import MiB
 from lucas_storage.artifacts.manifest import WHOLE_MAX, Manifest, Part
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import StorageError
+from lucas_storage.refs import digest_of
 
 from .stamps import Signature, Signatures, signature
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from actorc.storage.errors import IntegrityError
 from actorc.storage.files.seekable_reader import BlobFile
-from lucas_storage.digests import digest_of
+from lucas_storage.refs import digest_of
 
 from . import stamps, verification
 from .copies import CONTENT

@@ -23,7 +23,6 @@ import pytest
 from lucas_storage import ArtifactRef, Out, Storage, storage_context, with_storage
 from lucas_storage.artifacts import body
 from lucas_storage.artifacts.blobs import key_of, prefix_of
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DecodeError,
@@ -34,6 +33,7 @@ from lucas_storage.errors import (
 )
 from lucas_storage.formats import base
 from lucas_storage.formats.text import TextFormat
+from lucas_storage.refs import digest_of
 from lucas_storage.storage import storage_for
 
 pytestmark = pytest.mark.usefixtures("small_parts")

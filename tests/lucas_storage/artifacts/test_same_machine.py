@@ -15,8 +15,8 @@ from actorc.storage import IntegrityError
 from actorc.storage.testing import local_server
 from lucas_storage import Storage, storage_context, with_storage
 from lucas_storage.artifacts.cache import server_files
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import ArtifactNotFoundError
+from lucas_storage.refs import digest_of
 from lucas_storage.storage import storage_for
 
 ARRAY = np.arange(100_000.0)

@@ -9,7 +9,7 @@ import pytest
 from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage.artifacts.cache import server_files
 from lucas_storage.artifacts.cache.cache import Cache
-from lucas_storage.digests import digest_of
+from lucas_storage.refs import digest_of
 
 DATA = bytes(range(251)) * 20_000
 DIGEST = digest_of((DATA,))

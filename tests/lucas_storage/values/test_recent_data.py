@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from lucas_storage import ArtifactRef, Storage, StorageExecutor, run, with_storage
-from lucas_storage.digests import digest_of
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.formats.json_data.plain_data import copied
+from lucas_storage.refs import digest_of
 from lucas_storage.values.recent_data import RecentData
 
 pytestmark = pytest.mark.usefixtures("settings")
