@@ -18,6 +18,8 @@ import psutil
 import pytest
 from hypothesis import HealthCheck
 
+pytest_plugins = ["tests.watchdog"]
+
 REAL_STORE = "LUCAS_STORAGE_TEST_S3"
 """Names a bucket of a real S3 store, whose credentials are in the environment as the store's own programs take them."""
 

@@ -11,7 +11,7 @@ import itertools
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,7 +84,9 @@ def handler_of(store):  # noqa: C901 (one short method for each request)
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                # a client that has what it wants closes its connection
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(body)
 
         def _error(self, status, code):
             self._answer(status, f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>".encode())

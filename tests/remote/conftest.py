@@ -86,6 +86,10 @@ class Gateway:
             done.set()
             thread.join()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def send_signal(self, number):
         self._process.send_signal(number)
 

@@ -11,6 +11,7 @@ import pytest
 
 from actorc.storage import NetworkError, ObjectNotFoundError, RetryPolicy
 from actorc.storage.rules import MiB
+from tests.standstill import stand_still
 
 PATIENCE = 60
 PERSISTENT = RetryPolicy(attempts=1000, unreached_attempts=1000, cap=0.2)
@@ -70,7 +71,7 @@ def test_a_gateway_that_stands_still_is_not_waited_for_and_goes_on_later(gateway
     hasty = connect(gateway.endpoint, timeout=2.0, idle_timeout=2.0, retry=RetryPolicy(attempts=1))
     hasty.head_object("bucket", "key")
 
-    gateway.send_signal(signal.SIGSTOP)
+    stand_still(gateway)
     for call in (
         lambda: hasty.head_object("bucket", "key"),
         lambda: hasty.get_object("bucket", "key"),

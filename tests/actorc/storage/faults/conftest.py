@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import signal
 import subprocess
 import sys
 import threading
@@ -122,6 +123,8 @@ def serve_process(tmp_path):
             drain = threading.Thread(target=process.stderr.read)
             drain.start()
             stack.callback(drain.join)
+            # one that a failed test left standing still does not end until it goes on
+            stack.callback(process.send_signal, signal.SIGCONT)
             stack.callback(process.terminate)
             return Served(address, process)
 

@@ -7,6 +7,7 @@ import pytest
 
 from actorc.storage import DeadlineExceededError, NetworkError, RetryPolicy, StorageClient
 from actorc.storage.testing import WireFault, local_server
+from tests.standstill import stand_still
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 MiB = 1 << 20
@@ -106,7 +107,7 @@ def test_a_server_that_stands_still_for_a_while_is_waited_for_and_nothing_happen
     with StorageClient(served.endpoint, idle_timeout=0.3, timeout=60, retry=QUICK) as client:
         client.put_object("bucket", "key", BIG)
         for _ in range(10 if thorough else 1):
-            served.process.send_signal(signal.SIGSTOP)
+            stand_still(served.process)
             with ThreadPoolExecutor() as threads:
                 put = threads.submit(client.put_object, "bucket", "once", b"once", if_absent=True)
                 got = threads.submit(client.get_object, "bucket", "key")
