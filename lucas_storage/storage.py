@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from .errors import NoFormatError
 from .formats.composite import STREAM, TREE
 from .handles import ArtifactStat
 from .parallel import each
+from .reach.renewal import renew
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
 from .refs import ArtifactRef, is_filename
@@ -173,7 +174,8 @@ class Storage(ArtifactStore):
             ArtifactNotFoundError: The store does not hold the artifact any more.
             InvalidParameterError: A name breaks a rule, or the artifact is in another store.
         """
-        return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags)
+        renewed = partial(renew, self)
+        return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags, renew=renewed)
 
     def lookup(self, name: str) -> ArtifactRef:
         """Return the reference published as ``name`` last, or as ``name@alias`` or ``name@version``.

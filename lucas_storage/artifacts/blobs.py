@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from actorc.storage.client import StorageClient
@@ -13,6 +15,7 @@ from actorc.storage.errors import (
     IntegrityError,
     NotFoundError,
     PermissionError,
+    PreconditionFailedError,
     StorageError,
 )
 from actorc.storage.models import NewObject
@@ -25,6 +28,8 @@ from .body import Body, EncodedBody
 
 T = TypeVar("T")
 
+CONDITIONAL_REMOVAL: Final = "delete-if-match"
+"""Capability of a store whose removals can be bound to the etag of the object that was looked at."""
 _REMEMBERED: Final = 10_000
 """Small blobs that a handle remembers as stored; others are sent without asking first."""
 
@@ -149,7 +154,25 @@ class Blobs:
             head = self._client.head_object(bucket, key)
         except NotFoundError:
             return False
-        return not self._is_old(head["last_modified"])
+        return not self.is_old(head["last_modified"])
+
+    def renew(self, bucket: str, key: str) -> None:
+        """Store a blob anew where it is, if it is old, so that whoever found it old before cannot remove it any more.
+
+        A store whose removals cannot be bound to an etag is left as it is: there nobody refers to anything meanwhile.
+
+        Raises:
+            NotFoundError: It is gone.
+        """
+        head = self._client.head_object(bucket, key)
+        if self.is_old(head["last_modified"]) and self._removes_conditionally:
+            # Whoever stored it meanwhile has renewed it as well.
+            with suppress(PreconditionFailedError):
+                self._client.copy_object(bucket, key, bucket, key, if_match=head["etag"])
+
+    @cached_property
+    def _removes_conditionally(self) -> bool:
+        return CONDITIONAL_REMOVAL in self._client.server_info()["capabilities"]
 
     def distrust(self, bucket: str, key: str) -> None:
         """Let the next `put` overwrite a blob, even if the store reports the right size and checksum."""
@@ -187,9 +210,10 @@ class Blobs:
         except NotFoundError:
             return False
         # Stored again, although it is there: `gc` goes by age, and could remove it before a reference to it is seen.
-        if self._is_old(head["last_modified"]):
+        if self.is_old(head["last_modified"]):
             return False
         return head["size"] == body.size and head["crc32c"] == f"{body.crc32c():08x}"
 
-    def _is_old(self, stored_at: datetime) -> bool:
+    def is_old(self, stored_at: datetime) -> bool:
+        """Return whether a blob that was stored then is to be stored again where it is taken into use."""
         return datetime.now(UTC) - stored_at > self._renewed_after

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -278,6 +279,18 @@ class ArtifactStore(StorageClient):
         """
         with self.explained(None):
             self._blobs.put(bucket, key, body, content_type)
+
+    def is_old(self, stored_at: datetime) -> bool:
+        """Return whether what was stored then is to be stored again where it is taken into use."""
+        return self._blobs.is_old(stored_at)
+
+    def renew(self, key: str) -> None:
+        """Store an object of an artifact in the default bucket anew, inside the server, if it is old.
+
+        Raises:
+            NotFoundError: It is gone.
+        """
+        self._blobs.renew(self.bucket, key)
 
     def send_all(self, objects: Sequence[NewObject], timeout: float) -> None:
         """Put small objects into the default bucket, in few calls; the bucket is made as by `send`.

@@ -12,7 +12,7 @@ from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.manifest import Manifest, Part
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import BundleError, DigestMismatchError
-from lucas_storage.records import inner_references
+from lucas_storage.reach import inner_references
 from lucas_storage.refs import ArtifactRef
 
 from .contents import ObjectEntry, ObjectKind, Place

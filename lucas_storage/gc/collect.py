@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from actorc.storage.errors import NotFoundError, PreconditionFailedError, UnsupportedError
+from lucas_storage.artifacts.blobs import CONDITIONAL_REMOVAL
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
 
@@ -23,9 +23,6 @@ from .judged_records import Judging
 from .live_objects import ExpiredRecord
 from .plan import Fate, Plan, plan
 from .policy import NO_POLICY, Policy
-
-_CONDITION: Final = "delete-if-match"
-"""Capability of a store whose removals can be bound to the etag of the object that was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +96,7 @@ def collect(
     """
     # Asked of the server, not assumed by its kind: a gateway has only the conditions of the store behind it.
     server = storage.server_info()
-    conditional = _CONDITION in server["capabilities"]
+    conditional = CONDITIONAL_REMOVAL in server["capabilities"]
     if delete and not (conditional or quiescent):
         raise UnsupportedError(
             "whoever stored an artifact again while it is removed would lose it, since this store removes without a "

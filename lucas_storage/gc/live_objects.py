@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Final
 
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.reach.held_references import Held, closure, is_here, location
 from lucas_storage.records import record_store
 from lucas_storage.refs import ArtifactRef
 
-from .held_references import Held, closure, is_here, location
 from .judged_records import Judging, judged_records
 from .keepers import Keeper, KeeperKind
 

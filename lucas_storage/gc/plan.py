@@ -104,12 +104,13 @@ def plan(storage: ArtifactStore, judging: Judging, *, is_for_removal: bool = Fal
     Raises:
         StorageError: The store failed.
     """
+    # Marks before all else: what another collection marks meanwhile was found unreferenced twice at once, so only once.
+    marked = marks(storage)
     # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
     # referred to in between would be listed as unreferenced. So it is with entries and the records of their runs.
     blobs = _blobs(storage)
     entries = list(record_store.keys(storage, record_store.LINEAGE)) if is_for_removal else []
     live = live_objects(storage, judging)
-    marked = marks(storage)
     return Plan(
         objects=tuple(_fate(head, live, marked, judging.now - judging.grace) for head in blobs),
         expired=tuple(live.expired),

@@ -2,9 +2,13 @@
 
 ::
 
-    names/<name>/<ulid>.json               a publication, in the order of time; never changed
-    names/<name>/versions/<version>.json   the same once more, if it was given a version; never changed
-    names/<name>/aliases/<alias>.json      the publication that an alias names; the only record that changes
+    names/<name>/<ulid>.json               a publication, in the order of time
+    names/<name>/versions/<version>.json   the same once more, if it was given a version
+    names/<name>/aliases/<alias>.json      the publication that an alias names; the only record whose content changes
+
+A collection may let go of a publication while it is published again, or while an alias is moved to it. So records that
+are there already are written once more, as they are: a collection that has looked at them removes them no longer, and
+the next one finds them young.
 
 No counter is kept, so processes that publish at the same time never conflict: the latest is the greatest key.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from actorc.storage.errors import (
@@ -46,12 +50,17 @@ def publish(
     version: str | None = None,
     alias: str | None = None,
     tags: Mapping[str, Any] | None = None,
+    renew: Callable[[ArtifactRef], None],
 ) -> ArtifactRef:
-    """Publish an artifact under a name and return its reference; `Storage.publish` states the guarantee."""
+    """Publish an artifact under a name and return its reference; `Storage.publish` states the guarantee.
+
+    `renew` raises `ArtifactNotFoundError` for an artifact that is gone, and keeps collections from one that is there.
+    """
     for what, text in (("name", name), ("version", version), ("alias", alias)):
         _check(what, text)
     # Before anything is written, so that no version is taken by a publication that fails.
     _check_ref(storage, ref)
+    renew(ref)
     content = {
         "published": 1,
         "id": ulid(),
@@ -64,8 +73,7 @@ def publish(
     # The version first, since it can be refused; the alias last, since it must name a publication that is there.
     if version is not None:
         content = _claim_version(storage, name, version, content)
-    with contextlib.suppress(AlreadyExistsError):  # this version, published once more
-        record_store.write(storage, _record_key(name, str(content["id"])), content, if_absent=True)
+    _write_or_renew(storage, _record_key(name, str(content["id"])), content)
     if alias is not None:
         _move_alias(storage, name, alias, content)
     return ref
@@ -98,20 +106,42 @@ def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
 
 def _claim_version(storage: ArtifactStore, name: str, version: str, content: dict[str, Any]) -> dict[str, Any]:
     """Return the record of this version: `content`, or the present record, if it is of the same artifact."""
-    try:
-        record_store.write(storage, _record_key(name, f"versions/{version}"), content, if_absent=True)
-    except AlreadyExistsError as error:
-        present = _read(storage, name, f"versions/{version}") or {}
-        known = str(present.get("id"))
-        taken, ours = present.get("ref"), content["ref"]
+    ours = content["ref"]
+
+    def check(present: dict[str, Any]) -> None:
+        taken = present.get("ref")
         if type(taken) is not ArtifactRef or (taken.digest, taken.format) != (ours.digest, ours.format):
             raise VersionTakenError(
                 f"version {version!r} of {name!r} is published already, as other content; choose another version",
                 ref=ours,
-            ) from error
-        # The id of the first publication, so that publishing the same version again adds no further record.
-        return {**content, "id": known if is_ulid(known) else content["id"]}
-    return content
+            )
+
+    kept = _write_or_renew(storage, _record_key(name, f"versions/{version}"), content, check)
+    # The id of the first publication, so that publishing the same version again adds no further record.
+    known = str(kept.get("id"))
+    return {**content, "id": known if is_ulid(known) else content["id"]}
+
+
+def _write_or_renew(
+    storage: ArtifactStore, key: str, content: dict[str, Any], check: Callable[[dict[str, Any]], None] = lambda _: None
+) -> dict[str, Any]:
+    """Write a record, or once more the one that is there and that `check` does not refuse; return its content."""
+    for _ in range(_ATTEMPTS):
+        try:
+            record_store.write(storage, key, content, if_absent=True)
+        except AlreadyExistsError:
+            present = record_store.read(storage, key)
+        else:
+            return content
+        if present is None:
+            continue  # a collection removed it between the two calls
+        check(present.content or {})
+        if present.content is None:
+            return content  # what cannot be read stops every collection
+        with contextlib.suppress(ObjectNotFoundError, PreconditionFailedError):
+            record_store.write(storage, key, present.content, if_match=present.etag)
+            return present.content
+    raise PreconditionFailedError("others publish this all the time; publish again", storage.bucket, key)
 
 
 def _move_alias(storage: ArtifactStore, name: str, alias: str, content: dict[str, Any]) -> None:
@@ -173,4 +203,3 @@ def _check_ref(storage: ArtifactStore, ref: ArtifactRef) -> None:
             f"an artifact is published in its own bucket, and this one is in {ref.bucket!r} of store {ref.store!r}; "
             f"use Storage({ref.store!r}), or put its value here"
         )
-    storage.stat(ref)

@@ -86,6 +86,7 @@ class History:
         if entry is None:
             entry = {"which": which, "at": self.clock.now, "version": version}
             known.append(entry)
+        entry["at"] = self.clock.now
         if alias is not None:
             now, _ = self.aliases.get((name, alias), (None, None))
             self.aliases[name, alias] = (entry, now)

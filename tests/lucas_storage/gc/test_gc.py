@@ -165,6 +165,30 @@ def test_what_is_put_again_while_the_second_pass_runs_is_not_removed(store, cloc
     assert exists(store, ref) == [True]
 
 
+class Looking(Storage):
+    """A handle that calls a hook once, when the names are listed, after the objects."""
+
+    hook = None
+
+    def iter_objects(self, bucket, prefix="", **options):
+        if prefix == record_store.NAMES and self.hook is not None:
+            hook, self.hook = self.hook, None
+            hook()
+        return super().iter_objects(bucket, prefix, **options)
+
+
+def test_what_another_collection_marks_during_a_look_is_not_removed_by_that_look(store, clock, gc):
+    """Both have found it unreferenced at the same time, which is once."""
+    ref = store.put(b"garbage")
+    clock.now += GRACE + 1
+    with Looking() as storage:
+        storage.hook = gc
+        done = collector(storage, clock)()
+
+    assert storage.hook is None
+    assert (done.marked.objects, done.removed.objects, exists(store, ref)) == (1, 0, [True])
+
+
 def test_a_hit_half_way_through_the_grace_is_as_good_as_new(store, clock):
     with storage_context(grace=2 * HOUR), Storage() as writer:
         clock.now = time.time() - 0.9 * HOUR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 
 from lucas_storage import Storage, run, with_storage
 from lucas_storage.embedded import function, workflow
-from lucas_storage.errors import InvalidParameterError, NotFoundError, PolicyError
+from lucas_storage.errors import (
+    ArtifactNotFoundError,
+    InvalidParameterError,
+    NotFoundError,
+    PolicyError,
+    VersionTakenError,
+)
 from lucas_storage.gc.collect import collect
 from lucas_storage.gc.policy import (
     KEY,
@@ -167,6 +174,120 @@ def test_a_plan_tells_what_a_policy_lets_go_and_why(store, clock, gc):
     ]
 
 
+# Names that are published while a policy lets them go
+
+
+class Interrupted(Storage):
+    """A handle that calls a hook once, before the first removal of an object whose key begins with a prefix."""
+
+    hook = None
+    awaited = ""
+
+    def delete_object(self, bucket, key, **options):
+        if key.startswith(self.awaited):
+            hook, self.hook = self.hook, None
+            if hook is not None:
+                hook()
+        return super().delete_object(bucket, key, **options)
+
+
+@pytest.fixture
+def interrupted(store, clock):
+    """Collect, and publish in the moment before the first removal of an object whose key begins with a prefix."""
+
+    def collected(prefix, publish, policy=NO_POLICY):
+        with Interrupted() as storage:
+            storage.awaited, storage.hook = prefix, publish
+            done = collect(storage, grace=GRACE, ttl=TTL, now=clock.now, policy=policy, delete=True)
+            assert storage.hook is None, "nothing was about to be removed"
+        return done
+
+    return collected
+
+
+@pytest.mark.parametrize("prefix", ["names/model/0", "names/model/versions/v0"])
+def test_an_alias_that_is_moved_onto_a_publication_while_it_is_removed_names_one_that_is_there(
+    store, clock, gc, interrupted, prefix
+):
+    refs = published(store, clock, "model", 3, version="v{}".format)
+    clock.now += GRACE
+    policy = policy_of(None, ["1"])
+    interrupted(prefix, lambda: store.publish(refs[0], "model", version="v0", alias="prod"), policy)
+    gc(policy), gc(policy)
+
+    alias = record_store.read(store, "names/model/aliases/prod.json").content
+    there = record_store.read(store, f"names/model/{alias['id']}.json").content
+    assert (alias["ref"], there["ref"], there["version"]) == (refs[0], refs[0], "v0")
+    assert [store.lookup(f"model@{each}").digest for each in ("prod", "v0")] == [refs[0].digest] * 2
+    assert exist(store, refs) == [True, False, True]
+
+
+def test_a_version_that_is_published_again_stays_for_the_grace_period(store, clock, gc):
+    refs = published(store, clock, "model", 3, version="v{}".format)
+    clock.now += GRACE
+    store.publish(refs[0], "model", version="v0")
+    during, there = gc(policy_of(None, ["1"])), exist(store, refs)
+    clock.now += GRACE + 1
+    gc(policy_of(None, ["1"]))
+
+    assert (during.expired, there) == (2, [True] * 3)
+    assert len(kept(store, "names/model/")) == 2
+
+
+def test_a_version_of_other_content_is_refused_and_its_record_is_left_as_it_is(store, clock):
+    published(store, clock, "model", 1, version="v{}".format)
+    before = [(each["key"], each["etag"]) for each in store.iter_objects("bucket", "names/")]
+
+    with pytest.raises(VersionTakenError):
+        store.publish(store.put(b"other"), "model", version="v0")
+    assert [(each["key"], each["etag"]) for each in store.iter_objects("bucket", "names/")] == before
+
+
+@pytest.mark.parametrize("what", ["blob", "directory", "data", "inline"])
+def test_an_artifact_that_is_published_in_the_moment_of_its_removal_stays_with_all_that_it_reaches(
+    store, clock, gc, interrupted, tmp_path, what
+):
+    inner = store.put(b"inner" * 100)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"a" * 100)
+    ref = store.put(
+        {"blob": b"outer" * 100, "directory": folder, "data": {"inner": inner, "x": "x" * 10_000}, "inline": [inner]}[
+            what
+        ]
+    )
+    clock.now += GRACE + 1
+    gc()
+    interrupted("a/", lambda: store.publish(ref, "name"))
+    gc(), gc()
+
+    store.verify(ref)
+    if what in ("data", "inline"):
+        store.verify(inner)
+
+
+def test_an_artifact_that_is_gone_when_it_is_published_leaves_no_name(store, clock, gc):
+    ref = store.put(b"artifact" * 100)
+    clock.now += GRACE + 1
+    gc(), gc()
+
+    with pytest.raises(ArtifactNotFoundError):
+        store.publish(ref, "name", version="v1", alias="prod")
+    assert kept(store, "names/") == []
+
+
+def test_what_is_young_is_published_without_a_word_about_it(store, clock, monkeypatch):
+    ref = store.put(b"artifact" * 100)
+    clock.now = time.time()
+    young = store.put(b"young" * 100)
+    copied = []
+    genuine = Storage.copy_object
+    monkeypatch.setattr(Storage, "copy_object", lambda self, *a, **b: copied.append(a[1]) or genuine(self, *a, **b))
+    store.publish(ref, "old"), store.publish(young, "young"), store.publish(ref, "old")
+
+    assert copied == [ref.key]
+
+
 # Runs
 
 
@@ -212,18 +333,6 @@ def test_a_run_counts_as_a_whole_from_its_last_word(store, clock, gc):
 
     assert [done.expired for done in during] == [0, 0]
     assert (there, exist(store, [early]), kept(store, "runs/")) == ([True], [False], [])
-
-
-class Interrupted(Storage):
-    """A handle that calls a hook once, before the first removal."""
-
-    hook = None
-
-    def delete_object(self, *args, **options):
-        hook, self.hook = self.hook, None
-        if hook is not None:
-            hook()
-        return super().delete_object(*args, **options)
 
 
 @pytest.mark.parametrize("is_heard", [True, False])

@@ -16,9 +16,8 @@ from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.pickle_header import refs_of
 from lucas_storage.formats.pickles import PickleWithReferencesFormat
+from lucas_storage.records import record_store
 from lucas_storage.refs import TAG, ArtifactRef
-
-from . import record_store
 
 _LINES: Final = "json@1"
 """Format of the lines of a stream of records."""

@@ -11,8 +11,9 @@ from typing import Final
 from actorc.storage.errors import NotFoundError, StorageError
 from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.records import inner_references
 from lucas_storage.refs import ArtifactRef
+
+from . import inner_references
 
 _BATCH: Final = 100
 """Artifacts that are read together; of 128 KiB at most, unless their references lie."""
@@ -41,7 +42,7 @@ def closure(
     held: dict[ArtifactRef, Held] = {}
     # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
     while refs:
-        level = [ref for ref in refs if _may_hold(ref)]
+        level = [ref for ref in refs if may_hold(ref)]
         held.update((ref, Held()) for ref in refs - set(level))
         for found in pool.map(partial(_held_by_all, storage, problems), _batches(level)):
             held.update(found)
@@ -61,7 +62,8 @@ def location(ref: ArtifactRef) -> ArtifactRef:
     return ref if is_reduced else replace(ref, store="default", filename=None)
 
 
-def _may_hold(ref: ArtifactRef) -> bool:
+def may_hold(ref: ArtifactRef) -> bool:
+    """Return whether an artifact can refer to others, or have parts, by its reference alone."""
     return ref.kind == "manifest" or inner_references.may_be_within(ref.format)
 
 

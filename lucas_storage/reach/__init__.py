@@ -1,0 +1,1 @@
+"""What artifacts refer to, directly or through others."""
