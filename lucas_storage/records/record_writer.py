@@ -47,7 +47,13 @@ class RecordWriter:
     ) -> None:
         self._failed = failed
         self._going_on = going_on
-        self._waiting: SimpleQueue[tuple[Hashable, Make, bool]] = SimpleQueue()
+        # Guards the two below, which the threads of steps change while the one that writes takes them.
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, Make] = {}
+        self._is_idle = True
+        self._is_ending = False
+        # A record that waits for others wakes nobody: a thread that wakes up takes the interpreter from the steps.
+        self._news: SimpleQueue[None] = SimpleQueue()
         self._progress = 0.0
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
         # the process from ending. In the context of the run, whose settings hold for what is stored.
@@ -57,7 +63,13 @@ class RecordWriter:
 
     def put(self, place: Hashable, make: Make) -> None:
         """Let what `make` returns be written; of two with one place that wait, the later."""
-        self._waiting.put((place, make, False))
+        with self._lock:
+            self._waiting.pop(place, None)  # so that the later one is made behind those that came before it
+            self._waiting[place] = make
+            is_news = self._is_idle or len(self._waiting) == _MOST
+            self._is_idle = False
+        if is_news:
+            self._news.put(None)
 
     def end(self, place: Hashable, make: Make) -> None:
         """Write what waits, and the last records, and return when they are written, or when nothing is for `PATIENCE`.
@@ -65,7 +77,9 @@ class RecordWriter:
         A run of thousands of steps may leave more to be written than one batch.
         """
         self._progress = time.monotonic()
-        self._waiting.put((place, make, True))
+        self.put(place, make)
+        self._is_ending = True
+        self._news.put(None)
         # A record that takes longer is lost; the value of the run is not held back for it.
         while self._thread.is_alive() and (left := self._progress + PATIENCE - time.monotonic()) > 0:
             self._thread.join(left)
@@ -101,22 +115,16 @@ class RecordWriter:
 
     def _batch(self, look: float) -> tuple[dict[Hashable, Make], bool]:
         """Return the records to be written now, of which there are none if none came, and whether they are the last."""
-        batch: dict[Hashable, Make] = {}
-        is_last = False
-        with contextlib.suppress(Empty):
-            is_last = self._take(batch, look)
-            gathered = time.monotonic() + _GATHERING
-            while not is_last and len(batch) < _MOST:
-                is_last = self._take(batch, gathered)
+        self._await_news(look - time.monotonic())
+        if self._waiting and not self._is_ending and len(self._waiting) < _MOST:
+            self._await_news(_GATHERING)
+        # Read first: what comes with the end stands before it.
+        is_last = self._is_ending
+        with self._lock:
+            batch, self._waiting = self._waiting, {}
+            self._is_idle = True
         return batch, is_last
 
-    def _take(self, batch: dict[Hashable, Make], until: float) -> bool:
-        """Add the next record to a batch, and return whether it is the last one of all.
-
-        Raises:
-            Empty: None came in time.
-        """
-        place, make, is_last = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
-        batch.pop(place, None)  # so that the later one is made behind those that came before it
-        batch[place] = make
-        return is_last
+    def _await_news(self, seconds: float) -> None:
+        with contextlib.suppress(Empty):
+            self._news.get(timeout=max(0.0, seconds))

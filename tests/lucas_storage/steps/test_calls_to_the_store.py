@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -174,6 +175,27 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     assert (name, bucket) == ("put_objects", storage.bucket)
     assert sorted(prefixes) == ["lineage", *["memo"] * 3, *["runs"] * 4]
     assert sum(len(each["data"]) for each in objects) < 20_000
+
+
+@pytest.mark.usefixtures("registered", "gathered", "settings")
+def test_records_that_wait_for_others_take_no_time_from_the_steps(monkeypatch):
+    awakened = []
+
+    class Counted(SimpleQueue):
+        def put(self, item):
+            awakened.append(item)
+            super().put(item)
+
+    def grow(x):
+        return x + 1
+
+    chain = chain_of(grow, *[grow] * 9)
+    run(chain, {"x": 1})
+    monkeypatch.setattr(record_writer, "SimpleQueue", Counted)
+
+    assert run(chain, {"x": 2}) == 12
+    # By the first record, and by the end of the run.
+    assert len(awakened) == 2
 
 
 @pytest.mark.usefixtures("registered")
