@@ -203,9 +203,15 @@ class TransferMethods(Session):
     def _download_stream(
         self, bucket: str, key: str, path: Path, *, overwrite: bool, progress: Progress | None, deadline: Deadline
     ) -> DownloadResult:
-        from actorc.storage._transfer import file_download, first_stream  # noqa: PLC0415  # load the checksum library
+        from actorc.storage._transfer import (  # noqa: PLC0415  # load the checksum library
+            file_download,
+            first_stream,
+            resumable_part_file,
+        )
 
-        with first_stream.FirstStream(self._remote, bucket, key, deadline.left()) as first:
+        # a download that goes on needs few of the bytes: a stream of all would bring its window of them for nothing
+        deferred = resumable_part_file.is_begun(path, bucket, key)
+        with first_stream.FirstStream(self._remote, bucket, key, deadline.left(), deferred=deferred) as first:
             if first.info.size < self.PARALLEL_FROM:
                 _write_file(path, first.pieces(), first.info.size, overwrite=overwrite, progress=progress)
             else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage._rpc import cancellation
 from actorc.storage._rpc.payload import Download
-from actorc.storage.models import ObjectInfo
+from actorc.storage._rpc.retries.deadline import Deadline
+from actorc.storage.models import NOTHING, ObjectInfo
 from actorc.storage.rules import MiB
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MIN_STEP: Final = 4 * MiB
 
 
 class FirstStream:
-    """A stream of all bytes of an object, of which the first have arrived. A context manager that ends it.
+    """A stream of all bytes of an object, which is described by now. A context manager that ends it.
 
     One thread at a time uses it, and not always the one that began it; `cancel` may be called from any.
 
@@ -28,16 +29,25 @@ class FirstStream:
         bucket: Bucket name.
         key: Object key.
         timeout: Seconds for the whole stream; None for no limit.
+        deferred: Whether bytes are asked for only once they are taken. Until then the object is merely described, and
+            a stream that is not needed brings none of them.
     """
 
-    def __init__(self, remote: RemoteStore, bucket: str, key: str, timeout: float | None) -> None:
+    def __init__(
+        self, remote: RemoteStore, bucket: str, key: str, timeout: float | None, *, deferred: bool = False
+    ) -> None:
         self.download = Download(block_size=MIN_STEP)
         """What has arrived."""
+        self._first: bytes | memoryview = b""
         self._scope = cancellation.CancelScope()
-        self._stream = remote.read(bucket, key, self.download, timeout=timeout)
+        deadline = Deadline(timeout)
         # in a scope of its own: the call outlives the scope of the thread that begins it
         with cancellation.running(self.cancel), cancellation.entered(self._scope):
-            self._first = next(self._stream, b"")
+            if deferred:
+                self.download.describe(remote.content(bucket, key, NOTHING, timeout=timeout)[0])
+            self._stream = remote.read(bucket, key, self.download, timeout=deadline.left())
+            if not deferred:
+                self._first = next(self._stream, b"")
 
     @property
     def info(self) -> ObjectInfo:

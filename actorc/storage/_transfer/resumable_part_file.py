@@ -24,7 +24,14 @@ from .first_stream import MIN_STEP
 from .upload_journal import fingerprint, is_resumable, locked, sweep
 
 _MAX_STEPS: Final = 1 << 16
+_JOURNAL: Final = ".journal"
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def is_begun(path: Path, bucket: str, key: str) -> bool:
+    """Return whether an earlier process has left a part of this download, perhaps of another generation."""
+    target = Path(os.path.realpath(path))
+    return _shared_path(target, bucket, key).with_suffix(_JOURNAL).exists()
 
 
 class PartFile:
@@ -47,9 +54,9 @@ class PartFile:
         self._sums: dict[int, int] = {}
         self._recorded: dict[int, int] = {}
         self._lock = threading.Lock()  # guards `_sums`, and keeps lines of the journal whole
-        sweep(target.parent, ".download-*.part", ".journal")
-        self._path, self._file, self._shared = _opened(target, fingerprint(target, info.bucket, info.key))
-        self._log = os.open(self._path.with_suffix(".journal"), _FLAGS | os.O_APPEND, 0o600)
+        sweep(target.parent, ".download-*.part", _JOURNAL)
+        self._path, self._file, self._shared = _opened(target, _shared_path(target, info.bucket, info.key))
+        self._log = os.open(self._path.with_suffix(_JOURNAL), _FLAGS | os.O_APPEND, 0o600)
         self._load()
 
     @property
@@ -131,20 +138,24 @@ class PartFile:
         # unlinked before the lock is released with the descriptor, so that no other process resumes a file that goes
         # away
         if not self._shared or error is None or not is_resumable(error):
-            self._path.with_suffix(".journal").unlink(missing_ok=True)
+            self._path.with_suffix(_JOURNAL).unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
         os.close(self._log)
         os.close(self._file)
 
 
-def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
+def _shared_path(target: Path, bucket: str, key: str) -> Path:
+    """Return the path of the file that processes resume from one another."""
+    return target.with_name(f".download-{fingerprint(target, bucket, key)}.part")
+
+
+def _opened(target: Path, shared: Path) -> tuple[Path, int, bool]:
     """Return path and descriptor of the file, and whether a later process may resume it."""
-    path = target.with_name(f".download-{name}.part")
     # without a lock, or beside a file of another user, the download still works, and is merely not resumed
     with contextlib.suppress(OSError):
-        descriptor = locked(path)
+        descriptor = locked(shared)
         if descriptor is not None:
-            return path, descriptor, True
+            return shared, descriptor, True
     path = target.with_name(f".download-{os.urandom(8).hex()}.part")
     return path, os.open(path, _FLAGS | os.O_EXCL, 0o666), False
 

@@ -1,12 +1,14 @@
-"""Downloads of large files: the stream that told the size goes on, and ends with the download."""
+"""Downloads of large files: the stream that told the size goes on, and ends with the download, or brings nothing."""
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
-from actorc.storage import StorageClient
+from actorc.storage import NetworkError, RetryPolicy, StorageClient
+from actorc.storage.testing import WireFault
 
 MiB = 1 << 20
 SIZE = 3 * MiB + 5
@@ -59,3 +61,36 @@ def test_a_download_that_is_stopped_ends_a_first_stream_that_stands_still(relay,
         assert list((tmp_path / "to").iterdir()) == []
     finally:
         go_on.set()
+
+
+def interrupted_download(endpoint, proxy, after, path):
+    """Leave a part of a file behind, as a network does that stays away."""
+    proxy.plan = [(None, WireFault("cut", after))]
+    with Client(endpoint, retry=RetryPolicy(attempts=1)) as client, pytest.raises(NetworkError):
+        client.download_file("bucket", "key", path)
+    proxy.drop_all()
+    proxy.plan, proxy.sent_down = [], 0
+
+
+def test_a_download_that_goes_on_is_sent_nothing_that_is_there(proxy, direct, tmp_path):
+    data = os.urandom(9 * MiB)
+    direct.put_object("bucket", "key", data)
+    interrupted_download(proxy.endpoint, proxy, 6 * MiB, tmp_path / "out")
+    with Client(proxy.endpoint) as client:
+        client.download_file("bucket", "key", tmp_path / "out")
+
+    assert (tmp_path / "out").read_bytes() == data
+    # one step of 4 MiB is there; all beside the content takes less than half a MiB
+    assert 5 * MiB < proxy.sent_down < 5.5 * MiB
+
+
+@pytest.mark.parametrize("size", [3 * MiB, 5])
+def test_a_download_whose_object_was_replaced_meanwhile_is_of_the_new_one(proxy, direct, tmp_path, size):
+    direct.put_object("bucket", "key", bytes(9 * MiB))
+    interrupted_download(proxy.endpoint, proxy, 6 * MiB, tmp_path / "out")
+    data = os.urandom(size)
+    direct.put_object("bucket", "key", data)
+    with Client(proxy.endpoint) as client:
+        client.download_file("bucket", "key", tmp_path / "out")
+
+    assert (tmp_path / "out").read_bytes() == data
