@@ -92,7 +92,7 @@ class _FileDownload:
                 yield index
 
     def _start(self, file: PartFile, runs: StepRuns, group: TaskGroup[None]) -> None:
-        while group.has_room and (run := runs.take()):
+        for run in runs.take(group.room):
             group.start(partial(self._fetch, file, runs, run))
 
     def _moved(self, count: int) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 
 class Run:
     """Consecutive steps that one stream fetches, from the first on; those at the end may be given to another stream."""
 
-    def __init__(self, first: int, stop: int) -> None:
+    def __init__(self, first: int, stop: int, *, taken: bool = False) -> None:
         self.next = first
         """The first step that no stream has begun."""
         self.stop = stop
         """The step behind the last."""
-        self.taken = False
+        self.taken = taken
         """Whether a stream fetches it."""
 
     @property
@@ -24,7 +25,7 @@ class Run:
 
 
 class StepRuns:
-    """Shares out steps, so that a single stream fetches all in order, and further ones take half of what is left.
+    """Shares out steps, so that a single stream fetches all in order, and further ones take equal parts of the rest.
 
     Any thread may call it.
 
@@ -43,22 +44,39 @@ class StepRuns:
             else:
                 self._runs.append(Run(step, step + 1))
 
-    def take(self) -> Run | None:
-        """Return a run for one more stream: the longest that no stream has, else the second half of the longest."""
+    def take(self, streams: int) -> list[Run]:
+        """Return runs for at most so many more streams.
+
+        They are the longest that no stream has, and then parts that others give up: the longest are cut to parts of
+        equal length, all at once, so that each stream knows where it ends before it begins.
+        """
         with self._lock:
-            free = [run for run in self._runs if not run.taken and run.left]
-            if free:
-                run = max(free, key=lambda run: run.left)
-            else:
-                longest = max(self._runs, key=lambda run: run.left, default=None)
-                # a single step is left to the stream that is about to fetch it
-                if longest is None or longest.left < 2:
-                    return None
-                middle = longest.stop - longest.left // 2
-                run, longest.stop = Run(middle, longest.stop), middle
-                self._runs.append(run)
-            run.taken = True
-            return run
+            free = sorted((run for run in self._runs if not run.taken), key=lambda run: run.left, reverse=True)
+            runs = [run for run in free[:streams] if run.left]
+            for run in runs:
+                run.taken = True
+            for run, parts in self._cuts(streams - len(runs)).items():
+                runs += self._cut(run, parts)
+            return runs
+
+    def _cuts(self, streams: int) -> dict[Run, int]:
+        """Return into how many parts runs are cut for so many more streams."""
+        cuts = {run: 1 for run in self._runs if run.taken and run.left}
+        for _ in range(streams if cuts else 0):
+            longest = max(cuts, key=lambda run: run.left / cuts[run])
+            # a single step is left to the stream that is about to fetch it
+            if longest.left <= cuts[longest]:
+                break
+            cuts[longest] += 1
+        return cuts
+
+    def _cut(self, run: Run, parts: int) -> list[Run]:
+        """Cut a run, and return its parts but the first, which it keeps."""
+        edges = [run.stop - run.left * (parts - part) // parts for part in range(1, parts + 1)]
+        cut = [Run(first, stop, taken=True) for first, stop in pairwise(edges)]
+        run.stop = edges[0]
+        self._runs += cut
+        return cut
 
     def begin(self, run: Run) -> int | None:
         """Return the next step of a run, which is begun; None if its stream must end, and leaves the rest to others."""

@@ -75,9 +75,9 @@ class TaskGroup(Generic[Result]):
         return len(self._threads)
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more task may move bytes."""
-        return len(self._moving) < self._streams.count
+    def room(self) -> int:
+        """How many more tasks may move bytes."""
+        return max(0, self._streams.count - len(self._moving))
 
     def start(self, task: Callable[[Report], Result]) -> None:
         """Start `task`, which is called with its report."""
@@ -109,7 +109,7 @@ class TaskGroup(Generic[Result]):
 
     def wait_for_room(self) -> None:
         """Wait until one more task may move bytes."""
-        while not self.has_room:
+        while not self.room:
             self.wait()
 
     def wait_for(self, running: int) -> None:
