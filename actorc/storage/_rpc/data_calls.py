@@ -28,11 +28,21 @@ class Write(Generic[T]):
         upload: The bytes.
         opening: The first message: name, attributes and condition.
         judge: Returns the result from the last answer, or raises if that is not for this upload.
+        waits: Whether bytes flow only once the server has accepted, so that a refusal, of a permission or a condition,
+            costs no upload. It takes a round trip.
     """
 
-    def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
+    def __init__(
+        self,
+        upload: Upload,
+        opening: pb.WriteOpen,
+        judge: Callable[[pb.WriteObjectResponse], T],
+        *,
+        waits: bool = True,
+    ) -> None:
         self._upload = upload
         self._judge = judge
+        self._waits = waits
         self._open = opening
         # one key for all attempts: the server recognises a repeated write by it, and stores it once
         self._open.idempotency_key = random_id()
@@ -69,7 +79,8 @@ class Write(Generic[T]):
         def judge(answer: pb.WriteObjectResponse) -> PartInfo:
             return answer_checks.of_part(messages.part_info(answer.part_done), number, upload.sent, upload.checksum())
 
-        return Write(upload, opening, judge)
+        # the server has accepted the upload that the part belongs to
+        return Write(upload, opening, judge, waits=False)
 
     @property
     def replayable(self) -> bool:
@@ -79,11 +90,13 @@ class Write(Generic[T]):
     def send(self, call: WriteCall) -> T:
         """Send all frames and the commit; return the description of the stored object or part."""
         call.send(pb.WriteObjectRequest(open=self._open))
-        # the server accepts before bytes flow, so a refusal (permission, condition) costs no upload
-        if not call.answer().HasField("accepted"):
-            raise DamagedMessageError("the server answered the beginning of an upload with something else")
+        if self._waits:
+            _check_accepted(call)
         for chunk in self._upload.chunks():
             call.send_chunk(chunk)
+        if not self._waits:
+            # before the commit, which is patient: a server that is silent by now has not even begun
+            _check_accepted(call)
         commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
         call.send(pb.WriteObjectRequest(commit=commit))
         # half-closed before the wait: a server stores only after a commit that is the last message
@@ -91,6 +104,11 @@ class Write(Generic[T]):
         answer = call.answer(time_for(self._upload.sent))
         with answer_checks.damaged_answers():
             return self._judge(answer)
+
+
+def _check_accepted(call: WriteCall) -> None:
+    if not call.answer().HasField("accepted"):
+        raise DamagedMessageError("the server answered the beginning of an upload with something else")
 
 
 class SmallRead:
