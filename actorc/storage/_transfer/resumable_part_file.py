@@ -56,6 +56,8 @@ class PartFile:
         self._lock = threading.Lock()  # guards `_sums`, and keeps lines of the journal whole
         sweep(target.parent, ".download-*.part", _JOURNAL)
         self._path, self._file, self._shared = _opened(target, _shared_path(target, info.bucket, info.key))
+        # replacing a file waits until all of the new one is on its way to the disk
+        self._begins_early = target.exists()
         self._log = os.open(self._path.with_suffix(_JOURNAL), _FLAGS | os.O_APPEND, 0o600)
         self._load()
 
@@ -115,6 +117,10 @@ class PartFile:
         with self._lock:
             self._sums[index] = crc
             os.write(self._log, f"{index} {crc:08x}\n".encode())
+        if self._begins_early:
+            from actorc.storage.files import early_writeback  # noqa: PLC0415  # loads `ctypes`, for this alone
+
+            early_writeback.begin(self._file, *self.span(index))
 
     def publish(self, *, overwrite: bool) -> None:
         """Move the complete file to its target.
