@@ -82,6 +82,8 @@ class _LastExport:
         self._begin.wait()
         try:
             self._shut_down()
+        except Exception as error:  # noqa: BLE001  # the process has done its work
+            log.warning("the last spans of this process may be missing, because of %s", error)
         finally:
             self._end.set()
 

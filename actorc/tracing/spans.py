@@ -1,21 +1,21 @@
-"""Spans of OpenTelemetry, for programs that have set it up; the only module that imports it, beside `setup`.
+"""Spans of OpenTelemetry, for programs that have set it up.
 
 OpenTelemetry is imported here only where the program has done so before. Without a provider of spans, `started` returns
 `NO_SPAN`, which costs a fraction of a microsecond. A span holds names, sizes and outcomes, never content or secrets.
+
+Processors, samplers and exporters are whatever the program has chosen. What they raise is logged once and ends the span
+or makes it incomplete; the work that is told goes on.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from actorc.version import version
+from .provider import tell, tracer
 
 if TYPE_CHECKING:
     from opentelemetry import trace as api
@@ -30,13 +30,8 @@ Headers = tuple[tuple[str, str], ...]
 Attributes = Mapping[str, "str | int | float | bool"]
 """Attributes of a span; an empty text is left out."""
 
-_API: Final = "opentelemetry.trace"
-"""The module that a program which traces has imported."""
-_SCOPE: Final = "lucas-storage"
-"""Name of the instrumentation."""
 _MAX_TEXT: Final = 1024
 """Characters of an attribute: as many as a key may have; longer texts are cut."""
-_UNHEARD_SECONDS: Final = 60.0
 _MAX_STATE: Final = 512
 """Characters of a tracestate that are taken over, which is as many as everybody must (W3C Trace Context, 3.3.1.5)."""
 _TRACEPARENT: Final = re.compile(
@@ -104,36 +99,41 @@ def started(
         attributes: Attributes that a sampler may decide by.
         headers: The headers of a caller, which may name the parent; None: the parent is the active span.
     """
-    tracer = _tracer()
-    if tracer is None:
-        return NO_SPAN
-    from opentelemetry.trace import SpanKind  # noqa: PLC0415  # imported already, as there is a tracer
+    try:
+        found = tracer()
+        if found is None:
+            return NO_SPAN
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415  # imported already, as there is a tracer
 
-    context = None if headers is None else _context_of(headers)
-    return _Recorded(tracer.start_span(name, context, SpanKind[kind.value], _cleaned(attributes or {})))
+        context = None if headers is None else _context_of(headers)
+        return _Recorded(found.start_span(name, context, SpanKind[kind.value], _cleaned(attributes or {})))
+    except Exception as error:  # noqa: BLE001  # parts of the program's choice raise what they like
+        tell(error)
+        return NO_SPAN
 
 
 def is_on() -> bool:
     """Return whether the program has set up OpenTelemetry; for code that has to find attributes."""
-    module = sys.modules.get(_API)
-    if module is None or _is_idle(module):
-        return False
-    return _present_tracer(module) is not None
+    return tracer() is not None
 
 
 def active_span() -> Span:
     """Return the span whose block this is; `NO_SPAN` without one."""
-    if _tracer() is None:
+    if tracer() is None:
         return NO_SPAN
     from opentelemetry.trace import INVALID_SPAN, get_current_span  # noqa: PLC0415
 
     span = get_current_span()
-    return NO_SPAN if span is INVALID_SPAN else _Recorded(span)
+    try:
+        return NO_SPAN if span is INVALID_SPAN else _Recorded(span)
+    except Exception as error:  # noqa: BLE001  # likewise
+        tell(error)
+        return NO_SPAN
 
 
 def within(headers: Mapping[str, Any] | None) -> AbstractContextManager[None]:
     """Make the span that `headers` name the parent of those that are started within the block, on this thread."""
-    if not headers or _tracer() is None:
+    if not headers or tracer() is None:
         return _NOTHING
     return _Attached(_context_of(headers))
 
@@ -143,26 +143,6 @@ def trace_id_in(headers: Mapping[str, Any]) -> str:
     offered = headers.get(TRACEPARENT)
     found = _TRACEPARENT.fullmatch(offered) if isinstance(offered, str) else None
     return found[1] if found else ""
-
-
-def flush(seconds: float) -> None:
-    """Export what has ended, for a process that may be killed next; wait for `seconds` at most.
-
-    Where that was not enough, no exporter is waited for within the next minute: work goes on without a collector.
-    """
-    global _unheard_until  # noqa: PLW0603
-    if _tracer() is None or time.monotonic() < _unheard_until:
-        return
-    from opentelemetry.trace import get_tracer_provider  # noqa: PLC0415
-
-    force = getattr(get_tracer_provider(), "force_flush", None)
-    if force is not None:
-        # on a thread of its own, since an exporter tries again for longer than it is told to
-        flushing = threading.Thread(target=force, args=(int(seconds * 1000),), name="trace-flush", daemon=True)
-        flushing.start()
-        flushing.join(seconds)
-        if flushing.is_alive():
-            _unheard_until = time.monotonic() + _UNHEARD_SECONDS
 
 
 class _Recorded(Span):
@@ -180,22 +160,31 @@ class _Recorded(Span):
 
     def set(self, attributes: Attributes) -> None:
         if self.is_recorded:
-            self._span.set_attributes(_cleaned(attributes))
+            self._tried(lambda: self._span.set_attributes(_cleaned(attributes)))
 
     def rename(self, name: str) -> None:
-        self._span.update_name(name)
+        self._tried(lambda: self._span.update_name(name))
 
     def add_event(self, name: str, attributes: Attributes) -> None:
         if self.is_recorded:
-            self._span.add_event(name, _cleaned(attributes))
+            self._tried(lambda: self._span.add_event(name, _cleaned(attributes)))
 
     def end(self, error: str = "", message: str = "") -> None:
+        if error and self.is_recorded:
+            self._tried(lambda: self._fail(error, message))
+        self._tried(self._span.end)
+
+    def _fail(self, error: str, message: str) -> None:
         from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
 
-        if error and self.is_recorded:
-            self._span.set_attribute("error.type", _text(error))
-            self._span.set_status(Status(StatusCode.ERROR, _text(message) or None))
-        self._span.end()
+        self._span.set_attribute("error.type", _text(error))
+        self._span.set_status(Status(StatusCode.ERROR, _text(message) or None))
+
+    def _tried(self, told: Callable[[], object]) -> None:
+        try:
+            told()
+        except Exception as error:  # noqa: BLE001  # as above
+            tell(error)
 
     def active(self) -> AbstractContextManager[None]:
         from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
@@ -220,45 +209,6 @@ class _Attached(AbstractContextManager[None]):
         from opentelemetry.context import detach  # noqa: PLC0415
 
         detach(self._token)
-
-
-_unheard_until = 0.0
-"""Monotonic seconds until which no exporter is waited for; set without a lock: threads that set it at once agree."""
-_kept: tuple[api.TracerProvider, api.Tracer] | None = None
-"""The provider of the program and its tracer; one name, so that threads see both or none."""
-_has_asked = False
-"""Whether OpenTelemetry was asked for a provider, which makes it load the one that a variable may name."""
-
-
-def _tracer() -> api.Tracer | None:
-    """Return the tracer of the program; None if it has not set one up."""
-    module: Any = sys.modules.get(_API)
-    return None if module is None or _is_idle(module) else _present_tracer(module)
-
-
-def _is_idle(module: Any) -> bool:
-    """Return whether OpenTelemetry has no provider, by a private name of it.
-
-    The public function reads the environment each time, which takes longer than all else here.
-    """
-    return _has_asked and getattr(module, "_TRACER_PROVIDER", module) is None
-
-
-def _present_tracer(module: Any) -> api.Tracer | None:
-    global _has_asked, _kept  # noqa: PLW0603
-    # the name is missing while another thread imports the module
-    find = getattr(module, "get_tracer_provider", None)
-    if find is None:
-        return None
-    provider = find()
-    _has_asked = True
-    kept = _kept
-    if kept is None or kept[0] is not provider:
-        # a proxy stands for a provider that may come later
-        if isinstance(provider, (module.ProxyTracerProvider, module.NoOpTracerProvider)):
-            return None
-        _kept = kept = provider, provider.get_tracer(_SCOPE, version())
-    return kept[1]
 
 
 def _context_of(headers: Mapping[str, Any]) -> Context:

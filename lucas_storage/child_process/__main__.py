@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from actorc.tracing import setup, spans
+from actorc.tracing import provider, setup, spans
 
 from . import asking, lifeline
 from .channel import Channel, Kind
@@ -64,7 +64,7 @@ def _flush_spans(channel: Channel) -> None:
     if spans.is_on():
         with suppress(OSError):
             channel.send((Kind.ENDED, None))
-        spans.flush(_FLUSH)
+        provider.flush(_FLUSH)
 
 
 def _flush() -> None:

@@ -18,7 +18,7 @@ from actorc.controller.local import messages
 from actorc.controller.local.framing import FrameReader, header
 from actorc.controller.local.messages import Received
 from actorc.controller.protocol.protobuf_fields import Buffer, Parts
-from actorc.tracing import spans
+from actorc.tracing import provider
 
 from .functions import Functions
 from .lucas_import_hook import provide_lucas
@@ -84,7 +84,7 @@ class _Worker:
 
 def _told(result: Parts) -> Parts:
     """Return a result once its spans are exported: the controller may kill this process when the run has it."""
-    spans.flush(_FLUSH_SECONDS)
+    provider.flush(_FLUSH_SECONDS)
     return result
 
 
