@@ -12,7 +12,7 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import BundleError
 from lucas_storage.records import record_store
 from lucas_storage.records.past_run import PastStep
-from lucas_storage.records.untrusted_fields import dicts_in
+from lucas_storage.records.run_history import steps_of_record
 from lucas_storage.refs import digest_of
 
 from .contents import TEXT_MAX, Entry, is_record, record_name, run_key
@@ -52,7 +52,7 @@ def of_step(records: list[ReadRecord], step: PastStep) -> list[Any]:
     found: list[Any] = []
     for record in records:
         if record.entry.name.endswith("/run.json"):
-            found += [each for each in dicts_in(record.content.get("steps")) if each.get("key") == step.key]
+            found += [each for each in steps_of_record(record.content) if each.get("key") == step.key]
         else:
             found.append(record.content)
     return found

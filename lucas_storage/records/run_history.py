@@ -45,6 +45,7 @@ __all__ = [
     "read_all",
     "recent",
     "run_of",
+    "steps_of_record",
     "with_large_fields",
 ]
 
@@ -158,7 +159,7 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         inputs=mentions_by_name(content.get("in")),
         outputs=mentions_in(content.get("out")),
         after=strings_in(content.get("after")),
-        steps=_in_order(_with_functions(content), is_running=status == UNENDED),
+        steps=_in_order(steps_of_record(content), is_running=status == UNENDED),
         machine=text_or_none(content.get("machine")),
         python=text_or_none(content.get("python")),
         packages=strings_by_name(content.get("packages")),
@@ -169,8 +170,8 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
     )
 
 
-def _with_functions(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps of a run with the fields of their functions, each of which its record has once."""
+def steps_of_record(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps in the record of a run with the fields of their functions, each of which it has once."""
     functions = dict(enumerate(dicts_in(content.get("functions"))))
     steps = dicts_in(content.get("steps"))
     return [{**functions.get(step["code"], {}), **step} if type(step.get("code")) is int else step for step in steps]

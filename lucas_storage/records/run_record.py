@@ -1,8 +1,9 @@
 """The record of a run: its steps, references of their inputs and outputs, times, and what a setting allows of values.
 
 A run is one record, written as it begins, every ten seconds while it goes on, and as it ends, and one record for each
-step, written as it ends, and before if it is long. They are written in the background, together with the results that a
-resumed run uses, and all of them before the run ends. A failure to write costs the run one warning and nothing else.
+step, written as it ends, and before if it is long. The last steps of a run, which are all steps of a quick one, are in
+its own record alone, if they are small. Records are written in the background, together with the results that a resumed
+run uses, and all of them before the run ends. A failure to write costs the run one warning and nothing else.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 _RUN: Final = "run"
 """Place of the record of the run itself among those that wait."""
+WHOLE_MAX: Final = 8 << 10
+"""Bytes of the records of steps that the record of a quick run has in their place."""
 
 
 class Watcher(Protocol):
@@ -87,6 +90,7 @@ class RunLog:
         self._inputs: dict[str, Any] = {}
         self._parameters: dict[str, bytes] = {}
         self._functions: dict[bytes, int] = {}
+        self._room = WHOLE_MAX
         self._heard = time.monotonic()
         self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
 
@@ -245,7 +249,13 @@ class RunLog:
 
     def _of_step(self, note: StepNote) -> list[Prepared]:
         assert self._storage is not None
-        text = note.record(self._storage, self._functions)
+        # A step that the end of the run finds unwritten needs no record of its own: an object takes a store longer than
+        # all else of a short step. One that is written already, or is told by another process, keeps its record.
+        is_spare = self._over.is_set() and not note.is_going_on and note.told is None
+        text = note.record_beside_run(self._storage, self._functions, self._room if is_spare else 0)
+        if text is None:
+            self._room -= len(note.repeated or b"")
+            return []
         return [Prepared(self._storage, record_store.step_key(self.key, note.key), text)]
 
     def _as_running(self) -> list[Prepared]:

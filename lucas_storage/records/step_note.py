@@ -132,29 +132,45 @@ class StepNote:
         more = {"memo": self.memo, "inner": inner, "told": self.told, **errors}
         return found | {name: value for name, value in more.items() if value}
 
-    def record(self, storage: ArtifactStore, functions: dict[bytes, int] | None = None) -> bytes:
+    def record(self, storage: ArtifactStore) -> bytes:
         """Return the whole record, encoded, and store what it refers to; on the thread that writes records.
 
         Args:
             storage: Its default bucket takes it.
-            functions: By the fields of each function, encoded, its number in the record of the run; is added to. None
-                where another process writes that record.
         """
+        return self._encoded(storage, None, 0) or b""
+
+    def record_beside_run(self, storage: ArtifactStore, functions: dict[bytes, int], room: int) -> bytes | None:
+        """Return what `record` does, and note what the record of the run repeats; None if that repeats all of it.
+
+        Args:
+            storage: Its default bucket takes both records.
+            functions: By the fields of each function, encoded, its number in the record of the run; is added to.
+            room: Bytes up to which the record of the run repeats all of this one, which is not needed then.
+        """
+        return self._encoded(storage, functions, room)
+
+    def _encoded(self, storage: ArtifactStore, functions: dict[bytes, int] | None, room: int) -> bytes | None:
         is_ended, facts, parts, code = self.is_ended, self.facts(), {}, {}
         if self.values == "all":
             code = self.code.fields(storage, self.version) if self.code else {}
             parts = {**parts_of(self.given, "given"), **self._result()}
         code = {"version": json.dumps(facts.pop("version")).encode(), **code}
+        if not is_ended:
+            return record_store.encode_facts(facts, {**code, **parts})
+        self.given, self.returned = {}, None
+        if functions is None:
+            return record_store.encode_facts(facts, {**code, **parts})
+        # The run has thousands of steps and few functions.
+        number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
+        numbered = {"code": b"%d" % number}
+        self.repeated = record_store.encode_facts(facts, {**numbered, **parts})
+        if len(self.repeated) <= room:
+            return None
         text = record_store.encode_facts(facts, {**code, **parts})
-        if is_ended:
-            self.given, self.returned = {}, None
-            if functions is not None:
-                # The run has thousands of steps and few functions.
-                number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
-                code = {"code": b"%d" % number}
-            if len(text) > SMALL_MAX:
-                facts, parts = brief(facts), {name: part for name, part in parts.items() if name not in _LARGE}
-            self.repeated = record_store.encode_facts(facts, {**code, **parts})
+        if len(text) > SMALL_MAX:
+            parts = {name: part for name, part in parts.items() if name not in _LARGE}
+            self.repeated = record_store.encode_facts(brief(facts), {**numbered, **parts})
         return text
 
     def _result(self) -> dict[str, bytes]:

@@ -173,8 +173,29 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     prefixes = [each["key"].partition("/")[0] for each in objects]
 
     assert (name, bucket) == ("put_objects", storage.bucket)
-    assert sorted(prefixes) == ["lineage", *["memo"] * 3, *["runs"] * 4]
+    # The steps are in the record of their run.
+    assert sorted(prefixes) == ["lineage", *["memo"] * 3, "runs"]
+    assert [sorted(step.given) for step in run_history.find(storage, "last").steps] == [["x"]] * 3
     assert sum(len(each["data"]) for each in objects) < 20_000
+
+
+@pytest.mark.usefixtures("registered", "gathered")
+def test_steps_that_the_record_of_a_quick_run_has_no_room_for_have_their_own(storage):
+    def first(x):
+        return x + 1
+
+    def second(x):
+        return x * 2
+
+    def third(x):
+        return int(x.sum())
+
+    # Half of the room each, as text.
+    assert run(chain_of(first, second, third), {"x": np.zeros(450)}) == 900
+    past = run_history.find(storage, "last")
+
+    assert len(list(storage.iter_objects(storage.bucket, f"runs/{past.key}/steps/"))) == 2
+    assert [sorted(step.given) for step in past.steps] == [["x"]] * 3
 
 
 @pytest.mark.usefixtures("registered", "gathered", "settings")
