@@ -253,7 +253,9 @@ def _all_endpoints(places: tuple[Place, ...]) -> dict[str, Setting[str]]:
         if single is not None:
             stores[DEFAULT_STORE] = single
         if several is not None:
-            stores.update({store: Setting(address, several.origin) for store, address in several.value.items()})
+            # The address of a client names where that had it from, which tells more than where it was handed on.
+            origins = {store: getattr(address, "origin", several.origin) for store, address in several.value.items()}
+            stores.update({store: Setting(address, origins[store]) for store, address in several.value.items()})
     return stores
 
 

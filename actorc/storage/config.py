@@ -31,7 +31,7 @@ _ARGUMENTS: Final = frozenset({"the access_key argument", "the secret_key argume
 
 
 class OriginatedEndpoint(str):
-    """An endpoint that the caller did not choose, and its origin, for error messages.
+    """An endpoint, and the origin that error messages name, also those of a client that it is handed on to.
 
     Args:
         endpoint: As `ClientOptions.resolve` takes it.
@@ -47,6 +47,9 @@ class OriginatedEndpoint(str):
         made = super().__new__(cls, endpoint)
         made.origin = origin
         return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)  # where it came from is of no meaning to another process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,9 @@ class ClientOptions:
     """Whether a server of this user on this machine may be reached over its Unix socket."""
 
     @property
-    def endpoint(self) -> str:
+    def endpoint(self) -> OriginatedEndpoint:
         """All endpoints as one text, as `resolve` takes it."""
-        return ",".join(self.endpoints)
+        return OriginatedEndpoint(",".join(self.endpoints), self.endpoint_origin)
 
     def address(self, endpoint: str) -> str:
         """Return one of the endpoints with its origin, for error messages."""

@@ -172,3 +172,11 @@ def test_a_variable_that_is_blank_says_nothing(monkeypatch, blank):
     assert shown(options) == "localhost:9000 (from the built-in default)"
     assert (options.access_key, options.use_ssl, options.ca_file, options.http_endpoint) == (None, False, None, None)
     assert origin_of("use_ssl") is None
+
+
+def test_the_address_of_a_client_names_its_origin_and_travels_as_plain_text(monkeypatch):
+    monkeypatch.setenv("STORAGE_ENDPOINT", "store:9000")
+    found = ClientOptions.resolve().endpoint
+
+    assert shown(ClientOptions.resolve(found)) == "store:9000 (from STORAGE_ENDPOINT)"
+    assert type(pickle.loads(pickle.dumps(found))) is str

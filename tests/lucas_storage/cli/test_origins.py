@@ -101,11 +101,12 @@ def test_the_file_is_named_behind_blank_variables(told, tmp_path):
         ((), {"LUCAS_STORAGE_ENDPOINTS": "default=127.0.0.1:1"}, "LUCAS_STORAGE_ENDPOINTS"),
     ],
 )
-def test_an_error_names_where_the_endpoint_came_from(told, arguments, variables, origin):
+@pytest.mark.parametrize("command", ["ls", "runs"])
+def test_an_error_names_where_the_endpoint_came_from(told, command, arguments, variables, origin):
     for name, value in variables.items():
         told.setenv(name, value)
 
-    assert f"127.0.0.1:1 (from {origin})" in invoke("ls", *arguments).stderr
+    assert f"127.0.0.1:1 (from {origin})" in invoke(command, *arguments).stderr
 
 
 def test_an_error_of_a_workflow_names_where_the_endpoint_came_from(told, tmp_path):
