@@ -87,9 +87,11 @@ def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
         InvalidParameterError: `text` has none of these forms.
     """
     name, at, which = text.partition("@")
-    _check("name", name)
+    if not all(map(_NAME.fullmatch, (name, which) if at else (name,))):
+        raise InvalidParameterError(
+            f"{text!r:.80} is no NAME, NAME@ALIAS or NAME@VERSION of something published; each of these is {_RULE}"
+        )
     if at:
-        _check("alias or version", which)
         record = _read(storage, name, f"aliases/{which}") or _read(storage, name, f"versions/{which}")
     else:
         # By listing, since no record says which is the latest: a counter would be a place where publishers conflict.

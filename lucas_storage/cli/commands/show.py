@@ -20,6 +20,7 @@ from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
 
 _LABEL: Final = 12
+_OBJECT: Final = "names an object; 'lucas-storage stat' and 'head' show one, this a reference"
 
 
 @click.command()
@@ -60,9 +61,11 @@ def _parsed(text: str) -> ArtifactRef | None:
     """Return the reference that `text` spells; None if it can only be a published name."""
     if text.startswith("lucas:"):
         if "?" not in text:
-            raise InvalidRefError(f"{text} names an object; 'lucas-storage stat' and 'head' show one, this a reference")
+            raise InvalidRefError(f"{text} {_OBJECT}")
         return ArtifactRef.parse(text)
     if not text.lstrip().startswith("{"):
+        if "/" in text:
+            raise InvalidRefError(f"{text} {_OBJECT}")
         return None
     try:
         return ArtifactRef.parse(json.loads(text))

@@ -127,6 +127,12 @@ def test_what_is_not_published_is_not_found(storage, refs, text):
         storage.lookup(text)
 
 
+@pytest.mark.parametrize("text", ["", "a/b", "ranker@", "a@b@c"])
+def test_what_no_name_can_be_is_not_looked_up(storage, text):
+    with pytest.raises(InvalidParameterError, match=f"'{text}' is no NAME, NAME@ALIAS or NAME@VERSION"):
+        storage.lookup(text)
+
+
 def test_nothing_is_found_where_there_is_no_bucket(storage):
     with pytest.raises(ArtifactNotFoundError, match="nothing is published as 'ranker'"):
         storage.lookup("ranker")
