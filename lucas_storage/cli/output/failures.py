@@ -47,6 +47,8 @@ def reported(*, debug: bool) -> Iterator[None]:
     except click.exceptions.Exit:
         raise
     except click.ClickException as error:
+        # It repeats arguments, which `xargs` may have from a stranger's listing. Set so, since click declares it final.
+        error.__dict__["message"] = printable_lines(error.message)
         _print_for_programs({"error": error.format_message(), "code": "Usage", "message": error.format_message()})
         raise
     except (KeyboardInterrupt, click.Abort):

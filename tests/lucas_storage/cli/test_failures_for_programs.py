@@ -25,7 +25,9 @@ def objects(result):
         (("ls", "no-bucket"), "NotFound", 3),
         (("rm", "my-bucket/nothing"), "NotFound", 3),
         (("cat", "my-bucket/nothing"), "NotFound", 3),
-        (("show", "my-bucket/nothing"), "InvalidParameter", 2),
+        (("show", "my-bucket/nothing"), "InvalidRef", 2),
+        (("show", "no name"), "InvalidParameter", 2),
+        (("gc", "a\x1b[2J"), "Usage", 2),
         (("cp", "nothing", "lucas://default/my-bucket/"), "FileNotFoundError", 3),
         (("cp", "lucas://default/my-bucket/nothing", "here"), "NotFound", 3),
         (("sync", "nothing", "lucas://default/my-bucket/"), "FileNotFoundError", 3),
@@ -58,6 +60,7 @@ def test_a_command_that_fails_prints_one_object(invoke, arguments, code, exit_co
     assert code in (None, told["code"])
     assert result.exit_code == plain.exit_code == (exit_code or plain.exit_code) != 0
     assert plain.stdout == ""
+    assert "\x1b" not in plain.stderr
     assert result.stderr
 
 
