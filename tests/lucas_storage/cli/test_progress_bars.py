@@ -97,6 +97,20 @@ def test_a_narrow_terminal_shows_sizes_and_units_whole(start, terminal, client):
     assert max(map(len, re.split(r"[\r\n]+", re.sub(ESCAPE + r"\[[0-9;?]*[A-Za-z]", "", terminal.seen)))) <= 60
 
 
+def test_a_narrow_terminal_shows_each_name_of_a_long_list_in_one_piece(lucas_storage, terminal, client):
+    fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+    client.put_object("my-bucket", "tables/days.csv", b"a,b")
+    process = lucas_storage.start("ls", "-lr", "my-bucket", "--endpoint", client.endpoint, stdout=terminal.end)
+    terminal.hand_over()
+    while terminal.read():
+        pass
+    columns, name = terminal.seen.splitlines()
+
+    assert process.wait() == 0
+    assert columns.split()[::3] == ["3", "text/csv"]
+    assert name == f"    {HERE}/tables/days.csv"
+
+
 @pytest.mark.thorough
 def test_running_transfers_have_lines_and_so_has_the_total(start, terminal, tmp_path):
     for name in ("one", "two"):

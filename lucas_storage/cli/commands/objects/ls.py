@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
 from actorc.storage.errors import ObjectNotFoundError
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import human_option
-from lucas_storage.cli.printing import printable, shown_time, size_column
+from lucas_storage.cli.printing import printable, shown_time, size_column, wrapped
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
 
 if TYPE_CHECKING:
     from actorc.storage.client import StorageClient
     from actorc.storage.models import ObjectHead
+
+_BELOW: Final = 4
+"""Indent of a name that has a line of its own."""
 
 
 @click.command()
@@ -72,7 +75,9 @@ def _entries(client: StorageClient, target: Target, *, recursive: bool, details:
 def _line(target: Target, entry: ObjectHead | None, *, long: bool, readable: bool) -> str:
     if not long:
         return str(target)
-    if entry is None:
-        return f"{'-':>12}  {'-':<19}  {'-':<16}  {target}"
-    columns = [size_column(entry["size"], readable=readable), shown_time(entry["last_modified"])]
-    return "  ".join([*columns, f"{printable(entry['content_type']):<16}", str(target)])
+    columns = [f"{'-':>12}", f"{'-':<19}", "-"]
+    if entry is not None:
+        size, moment = size_column(entry["size"], readable=readable), shown_time(entry["last_modified"])
+        columns = [size, moment, printable(entry["content_type"])]
+    # The name stays one word, which can be copied, on a line of its own where the terminal is too narrow for all.
+    return wrapped("  ".join([*columns[:2], f"{columns[2]:<16}", str(target)]), _BELOW)
