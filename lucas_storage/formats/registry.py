@@ -20,7 +20,7 @@ from .pickles import PickleFormat, PickleWithReferencesFormat
 from .sparse import SparseFormat
 from .tables import ArrowFormat, ParquetFormat, lazy_tables
 from .tensors import SafetensorsFormat
-from .text import BytesFormat, TextFormat
+from .text import BytearrayFormat, BytesFormat, TextFormat
 from .typed_arrays import ArrayFormat
 
 C = TypeVar("C", bound=type)
@@ -32,6 +32,7 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     TextFormat(),
     JsonFormat(),
     BytesFormat(),
+    BytearrayFormat(),
     ArrayFormat(),
     Json2Format(),
     NpyFormat(),

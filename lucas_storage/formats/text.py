@@ -15,7 +15,7 @@ from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, p
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
-_BUFFERS: Final = (bytes, bytearray, memoryview, PickleBuffer, mmap)
+_BUFFERS: Final = (bytes, memoryview, PickleBuffer, mmap)
 _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
 
 
@@ -77,6 +77,21 @@ class BytesFormat(Format):
         if want == "str":
             return _to_text(source, self.id)
         return stored(source, want if want == "path" else "bytes")
+
+
+class BytearrayFormat(BytesFormat):
+    """A bytearray, as its bytes."""
+
+    id = "bytearray@1"
+
+    def handles(self, value: object) -> bool:
+        """Return whether `value` is exactly a bytearray."""
+        return type(value) is bytearray
+
+    def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
+        """Return a bytearray, or what `BytesFormat` makes of the bytes."""
+        found = super().decode(source, want, proof=proof)
+        return bytearray(found) if want in (None, "any") else found
 
 
 def _to_text(source: Source, format_id: str) -> str:

@@ -202,6 +202,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "tree@1": "directory",
     "pickle5@1": "pickle",
     "pickle5@2": "pickle",
+    "bytearray@1": "bytes",
     "bytes@1": "bytes",
     "stream@1": "bytes",
 }

@@ -45,6 +45,8 @@ _OF_FORMAT: Final[dict[str, tuple[str, ...]]] = {
     "tree": ("path",),
 }
 """Words for what an artifact becomes, by the name of its format, the first best."""
+_BYTES: Final = ("bytes", "bytearray")
+"""Names of the formats of bytes without a meaning."""
 _BYTES_FIRST: Final = ("bytes", *_FILE)
 
 
@@ -71,12 +73,12 @@ def of_artifact(ref: ArtifactRef, annotation: Either) -> Annotation:
         return REF
     name = ref.format.partition("@")[0]
     # Of bytes with the name of a file, a file is made first, in whatever order the types are written.
-    wanted = _OF_FORMAT.get(name, ()) if name != "bytes" else _FILE if ref.filename else _BYTES_FIRST
+    wanted = _OF_FORMAT.get(name, ()) if name not in _BYTES else _FILE if ref.filename else _BYTES_FIRST
     words = {_word(member): member for member in annotation.members}
     found = next((words[word] for word in wanted if word in words), None)
     if found is not None:
         return found
-    if name in ("bytes", "stream"):
+    if name in (*_BYTES, "stream"):
         return next((member for member in annotation.members if isinstance(member, IteratorOf)), annotation)
     return annotation
 

@@ -24,7 +24,6 @@ def mapped(content):
 
 
 BUFFERS = [
-    bytearray(b"abc"),
     memoryview(b"abcdef")[::2],
     memoryview(np.array([1, 2], dtype=">i4")),
     memoryview(np.zeros(2, dtype=[("a", "i1"), ("b", "f8")])),
