@@ -57,7 +57,7 @@ def apart(value: Any) -> Parts | None:
     if names is None:
         return None
     if isinstance(value, tuple):
-        return Parts(list(value), names, kind._make)
+        return Parts(list(value), names, partial(_remade, value))
     # Fields that were never set, or deleted, stay unset.
     names = [name for name in names if hasattr(value, name)]
     return Parts([getattr(value, name) for name in names], names, partial(_refilled, value, names))
@@ -146,9 +146,28 @@ def _mapping(value: Any) -> Parts:
     )
 
 
+def _remade(value: Any, fields: list[Any]) -> Any:
+    new = type(value)._make(fields)
+    # Of a class that was derived from a named tuple.
+    attributes = getattr(value, "__dict__", None)
+    if attributes:
+        vars(new).update(copy.deepcopy(attributes))
+    return new
+
+
 def _refilled(value: Any, names: Sequence[str], fields: list[Any]) -> Any:
-    # A copy, and no constructor: it ran already, and may demand arguments that are no fields.
-    new = copy.copy(value)
+    new = _copied(value, names, fields)
     for name, field in zip(names, fields, strict=True):
         object.__setattr__(new, name, field)  # a frozen instance has no other way
     return new
+
+
+def _copied(value: Any, names: Sequence[str], fields: list[Any]) -> Any:
+    # A copy, and no constructor: it ran already, and may demand arguments that are no fields. A deep one, since an
+    # object has more than its fields, such as attributes that `__post_init__` sets; fields count as copied already.
+    old = [getattr(value, name) for name in names]
+    done = {id(one): field for one, field in zip(old, fields, strict=True) if type(one) not in _PLAIN}
+    try:
+        return copy.deepcopy(value, done)
+    except Exception:  # noqa: BLE001  # a lock or a connection beside the fields is passed to be shared
+        return copy.copy(value)

@@ -12,14 +12,17 @@ refers to other artifacts, by their positions in a list of references in the hea
 
 from __future__ import annotations
 
+import copyreg
 import io
 import logging
 import pickle
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError, StorageError
@@ -163,6 +166,18 @@ def pickled_apart(value: Any, is_leaf: Callable[[Any], bool]) -> Pickled:
     return Pickled(name, text, buffers, [leaf for _, leaf in leaves.values()])
 
 
+def copied(value: Any) -> Any:
+    """Return a copy of an object, as it would arrive in another process.
+
+    Raises:
+        NoFormatError: The value, or one within it, refuses to be pickled.
+        Exception: What its class raises when it is made again.
+    """
+    buffers: list[memoryview] = []
+    text = _dump(value, buffers, type_name(value), lambda _: None)
+    return _Unpickler(memoryview(text), [memoryview(bytearray(buffer)) for buffer in buffers], []).load()
+
+
 def _place(leaves: dict[int, tuple[int, Any]], is_leaf: Callable[[Any], bool], root: Any, value: Any) -> int | None:
     """Return the position of a leaf among the leaves, each once; None for a value that is pickled."""
     # Values are kept with their ids, which are given again once a value is gone.
@@ -215,11 +230,40 @@ def _pickler() -> Any:
 
     class Pickler(base):  # type: ignore[misc]  # imported on first use
         place: Callable[[Any], int | None]
+        dispatch_table = _Reducers(*base.dispatch_table.maps)
 
         def persistent_id(self, obj: Any) -> int | None:
             return self.place(obj)
 
     return Pickler
+
+
+class _Reducers(ChainMap[type, Callable[[Any], Any]]):
+    """What takes objects apart, by their classes."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        if _is_made_by_the_user(kind):
+            return _without_init
+        raise KeyError(kind)
+
+
+def _is_made_by_the_user(kind: type) -> bool:
+    """Return whether Python would make an exception of this class again by calling a constructor of the user's.
+
+    It would pass the arguments of `BaseException`, which most such constructors do not take.
+    """
+    return (
+        issubclass(kind, BaseException)
+        and isinstance(kind.__init__, FunctionType)
+        and not isinstance(kind.__new__, FunctionType)
+        and kind.__reduce__ is BaseException.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+    )
+
+
+def _without_init(error: BaseException) -> tuple[Any, ...]:
+    """Return what the pickle of an exception consists of, in the form that every version reads."""
+    return copyreg.__newobj__, (type(error), *error.args), vars(error) or None  # type: ignore[attr-defined]  # of the protocol
 
 
 class _Unpickler(pickle.Unpickler):

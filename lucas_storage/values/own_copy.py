@@ -21,8 +21,11 @@ from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from actorc.storage.rules import is_utf8
+from lucas_storage.formats.pickles import copied
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG
+
+from .storing.open_files import is_open_file
 
 SCALARS: Final = frozenset({bool, int, float, str, type(None)})
 UNCHANGING: Final = SCALARS | {bytes, complex, datetime, date, time, timedelta, Decimal, UUID}
@@ -80,17 +83,36 @@ def _is_flat(value: Any) -> bool:
     return type(value) is dict and TAG not in value and set(map(type, chain(value, value.values()))) <= UNCHANGING
 
 
-def own_leaf(value: Any) -> Any:
-    """Return a copy of a value that is no container; itself if it never changes, or cannot be copied."""
+def own_leaf(value: Any, copies: dict[int, Any] | None = None) -> Any:
+    """Return a copy of a value that is no container; itself if it never changes, or cannot be copied.
+
+    Args:
+        value: The value.
+        copies: The copies that the same receiver got before, as `copy.deepcopy` notes them; what stands in several
+            places of one argument stays one object.
+    """
     kind = type(value)
-    if kind in UNCHANGING or isinstance(value, (PurePath, Iterator)) or hasattr(value, "read"):
+    if kind in UNCHANGING or isinstance(value, (PurePath, Iterator)) or is_open_file(value):
         return value
-    if kind.__module__.partition(".")[0] in _SHARED:
+    home = kind.__module__.partition(".")[0]
+    if home in _SHARED:
         return value
+    known = {} if copies is None else copies
     try:
-        return copy.deepcopy(value)
+        return copied(value) if home == "pandas" and _has_objects(value) else copy.deepcopy(value, known)
+    except Exception:  # noqa: BLE001  # tells nothing but that another way is needed
+        known.clear()  # of copies that are half done
+    try:
+        return copied(value)
     except Exception:  # noqa: BLE001  # a lock or a connection is passed to be shared
         return value
+
+
+def _has_objects(value: Any) -> bool:
+    """Return whether a table or a column of pandas holds Python objects, which its own deep copy shares."""
+    dtypes: Any = getattr(value, "dtypes", None)
+    # Of a column it is one.
+    return "object" in (map(str, dtypes) if getattr(dtypes, "ndim", 0) else (str(dtypes),))
 
 
 def small_copy(container: Any, most: int) -> Any | None:

@@ -7,7 +7,7 @@ is collected in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -74,6 +74,8 @@ class Parameter:
 
     name: str | None
     call: Call
+    copies: dict[int, Any] = field(default_factory=dict)
+    """Copies of objects, as `own_leaf` notes them."""
 
     def node(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # one for each form
         """Return the tree of a value.
@@ -139,7 +141,7 @@ class Parameter:
 
     def _word(self, value: Any, word: str, *, fresh: bool) -> Node:
         if is_ready(value, word):
-            return Done(value if fresh else own_leaf(value))
+            return Done(value if fresh else own_leaf(value, self.copies))
         return self._pending(partial(self._fit, value, word, partial(lift, value, word)), does_io=False)
 
     def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
@@ -153,7 +155,7 @@ class Parameter:
             return self._branch(parts, annotation, fresh=fresh)
         if annotation == PIECES and not is_ready(value, CHUNKS):
             return self._word(value, CHUNKS, fresh=fresh)
-        return Done(value if fresh else own_leaf(value))
+        return Done(value if fresh else own_leaf(value, self.copies))
 
     def _branch(self, parts: Parts, annotation: Annotation, *, fresh: bool) -> Node:
         children = [
@@ -179,7 +181,7 @@ class Parameter:
         elif (found := apart(value)) is not None:
             parts = found
         else:
-            return Done(value if fresh else own_leaf(value))
+            return Done(value if fresh else own_leaf(value, self.copies))
         nodes = [
             self.node(child, wanted.get(str(name), ANY), fresh=fresh)
             for child, name in zip(parts.children, parts.names, strict=True)

@@ -6,6 +6,7 @@ import enum
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -295,6 +296,94 @@ def test_a_value_given_to_a_step_is_its_own(make):
 
 def shown(value):
     return vars(value) if isinstance(value, Plain) else value
+
+
+@dataclass
+class Counted:
+    items: list[int]
+
+    def __post_init__(self):
+        self.seen = [0]
+
+
+class Extended(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    _hidden: list[int] = pydantic.PrivateAttr(default_factory=lambda: [0])
+
+
+class Marked(Named):
+    pass
+
+
+class Reader:
+    """A class of a user that reads, and is no file."""
+
+    def __init__(self):
+        self.seen = [0]
+
+    def read(self):
+        return self.seen
+
+
+class RefusedError(Exception):
+    def __init__(self, code, text):
+        super().__init__(f"{code} {text}")
+        self.code, self.text = code, [text]
+
+
+def marked():
+    found = Marked("a", None)
+    found.seen = [0]
+    return found
+
+
+# A value, and what in it can be edited though no field of a class declares it.
+BESIDE_FIELDS = {
+    "set by __post_init__": (lambda: Counted([1]), lambda value: value.seen),
+    "extra of a model": (lambda: Extended(more=[0]), lambda value: value.more),
+    "private of a model": (lambda: Extended(), lambda value: value._hidden),
+    "of a class derived from a named tuple": (marked, lambda value: value.seen),
+    "of a class that reads": (Reader, lambda value: value.seen),
+    "within a table": (lambda: pd.DataFrame({"lists": [[1], [2]]}), lambda value: value["lists"][0]),
+    "a table with a column called read": (lambda: pd.DataFrame({"read": [[1]]}), lambda value: value["read"][0]),
+    "within a series": (lambda: pd.Series([[1]]), lambda value: value[0]),
+    "within a read-only dict": (lambda: MappingProxyType({"a": [1]}), lambda value: value["a"]),
+    "of an exception": (lambda: RefusedError(1, "text"), lambda value: value.text),
+}
+
+
+@pytest.mark.parametrize(("make", "part"), BESIDE_FIELDS.values(), ids=BESIDE_FIELDS)
+def test_what_no_field_declares_is_the_steps_own_too(make, part):
+    value = make()
+    for arrived in (received(value), received([value])[0], passed_on(value)):
+        assert part(arrived) == part(make())
+        part(arrived).append("edited")
+
+    assert part(value) == part(make())
+
+
+def test_objects_that_know_each_other_still_do():
+    one, other = Plain("one", None), Plain("other", None)
+    one.file, other.file = other, one
+
+    first, second, again = received([one, other, one])
+
+    assert (first.file, second.file, again) == (second, first, first)
+
+
+@pytest.mark.parametrize("size", [1, 4096, 4097, 100_000])
+def test_a_bytearray_of_any_size_arrives_as_one(size):
+    value = bytearray(size)
+
+    for arrived in (passed_on(value), passed_on([value])[0], passed_on({"a": value})["a"]):
+        assert (type(arrived), arrived) == (bytearray, value)
+
+
+def test_an_exception_whose_constructor_takes_other_arguments_arrives():
+    arrived = passed_on({"failed": RefusedError(404, "gone")})["failed"]
+
+    assert type(arrived) is RefusedError
+    assert (arrived.args, arrived.code, arrived.text) == (("404 gone",), 404, ["gone"])
 
 
 def test_what_a_step_returned_is_not_changed_by_what_it_does_later():
