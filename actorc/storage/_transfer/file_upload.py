@@ -15,7 +15,7 @@ from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
 from .multipart_upload import MultipartUpload, reported
-from .stream_count import StreamCount
+from .stream_count import MOST_STREAMS, StreamCount
 from .task_group import Report, TaskGroup
 from .transfer_span import transferring
 from .upload_journal import UploadJournal, fingerprint, is_resumable
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 _USUAL_PARTS: Final = 16
 _MAX_USUAL_PART: Final = 32 * MiB
-_UNANSWERED: Final = 2
+_UNANSWERED: Final = 3
 """Parts that wait for the server to store them, beside those that are sent."""
+_MOST_PARTS: Final = MOST_STREAMS + 2
+"""Parts of both kinds at most; each has a connection of its own, since two would share the window of one."""
 _MEASURED: Final = 12 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
-_MEASURED_FIRST: Final = 8 * MiB
-"""Likewise, in the first measurement, of the one stream whose part begins."""
+_BUFFERED: Final = 8 * MiB
+"""Bytes of the first part that buffers take at once, before the first measurement."""
 
 
 def usual_part_size(size: int, least: int) -> int:
@@ -122,15 +124,15 @@ class _FileUpload:
         """Send the missing parts and publish the object."""
         parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
-        streams = StreamCount(_MEASURED, _MEASURED_FIRST)
+        streams = StreamCount(_MEASURED, buffered=_BUFFERED)
         with TaskGroup[PartInfo](self._moved, streams) as group:
             for number, start in enumerate(range(0, self._source.size, size), start=1):
                 piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
                 put = parts.task(number, partial(reported, piece), self._deadline)
                 # the next part is sent while the server syncs the one before
                 group.wait_for_room()
+                group.wait_for(min(streams.count + _UNANSWERED, _MOST_PARTS) - 1)
                 group.start(partial(_keep_or_put, piece, stored.get(number), put))
-                group.wait_for(streams.count + _UNANSWERED)
             infos = group.results()
         # before the commit: an object of two states of the file must not become visible
         self._source.check()

@@ -32,6 +32,8 @@ class StreamCount:
     Args:
         unit: Bytes that each stream must move in a measurement; more than come at once.
         first: Likewise, in the first one; fewer, since until it is over one stream alone uses a long link.
+        buffered: Bytes before the first measurement. Buffers take them at once, and then their throughput and the work
+            of it say nothing about the link.
         most: Streams at most.
         busy: Returns the processor seconds that this process has used so far.
     """
@@ -40,6 +42,7 @@ class StreamCount:
         self,
         unit: int = 4 * MiB,
         first: int = 2 * MiB,
+        buffered: int = 0,
         most: int = MOST_STREAMS,
         busy: Callable[[], float] = time.process_time,
     ) -> None:
@@ -53,6 +56,7 @@ class StreamCount:
         # when this measurement began, and what the process had used by then
         self._since: tuple[float, float] | None = None
         self._bytes = 0
+        self._buffered = buffered
         # the count before the one that is tried, 0 if none is, and the throughput that it must reach
         self._before, self._enough = 0, 0.0
         self._failures = 0
@@ -71,8 +75,9 @@ class StreamCount:
         if self._settled:
             return
         if self._since is None:
+            self._buffered -= size
             # streams that are still connecting move nothing, which would speak against them
-            if flowing >= self.count:
+            if flowing >= self.count and self._buffered < 0:
                 self._measure_from(now)
             return
         self._bytes += size

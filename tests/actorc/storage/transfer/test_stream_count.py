@@ -84,3 +84,19 @@ def test_the_first_measurement_is_the_shortest_since_one_stream_alone_uses_a_lon
     # the first MiB begins it, and each MiB behind it counts
     assert moved_before_company(10) == 1 + 2
     assert moved_before_company(400) == pytest.approx(1 + 400 / 20, abs=1)
+
+
+def test_bytes_that_buffers_take_at_once_are_not_measured():
+    def tried(buffered):
+        busy = now = 0.0
+        streams, moved = StreamCount(buffered=buffered, busy=lambda: busy), 0
+        while streams.count == 1:
+            moved += 1
+            # a millisecond of work for each MiB; the buffers take eight of them without waiting
+            busy += 0.001
+            now += 0.001 if moved <= 8 else 0.021
+            streams.moved(MiB, 1, now)
+        return streams.count
+
+    # behind the buffers the link takes a twentieth of a processor, and with them a fifth
+    assert tried(buffered=0) < tried(buffered=8 * MiB) == 8
