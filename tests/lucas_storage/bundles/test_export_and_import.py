@@ -20,7 +20,7 @@ from lucas_storage import ArtifactRef
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsafeFormatError
-from lucas_storage.records import record_store, run_history
+from lucas_storage.records import record_store, record_writer, run_history, run_record
 from lucas_storage.records.run_index import INDEXED, digits_of
 from lucas_storage.records.run_indexing import RunIndex
 
@@ -70,6 +70,26 @@ def test_artifacts_within_others_are_read_after_the_first_bucket_is_gone(storage
     assert ref.bucket == there.bucket
     assert [each[0] for each in there.get(moved)] == [0, 1, 2]
     assert done.elsewhere == (storage.bucket,)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 20], ids=["a record of its own", "the record of the run alone"])
+def test_a_bundle_of_one_step_has_its_function_whichever_record_tells_it(
+    storage, elsewhere, tmp_path, monkeypatch, request, room
+):
+    monkeypatch.setattr(record_writer, "_GATHERING", 60.0)
+    monkeypatch.setattr(run_record, "WHOLE_MAX", room)
+    past = run_history.find(storage, request.getfixturevalue("ran"))
+    (numbers,) = [step for step in past.steps if step.function == "numbers"]
+    export(storage, past, tmp_path / "step.zip", only=numbers)
+    there = elsewhere()
+    import_bundle(there, tmp_path / "step.zip")
+
+    (arrived,) = [step for step in run_history.find(there, past.key).steps if step.function == "numbers"]
+
+    assert len(list(storage.iter_objects(storage.bucket, f"runs/{past.key}/steps/"))) == (0 if room else 5)
+    assert "np.arange(n)" in there.get(arrived.source)
+    there.verify(arrived.shipped)
+    assert arrived.given == {"n": 10_000}
 
 
 def test_an_access_key_of_one_bucket_is_enough(arrived, elsewhere, tmp_path):
