@@ -19,7 +19,7 @@ from .records.run_record import RunLog
 from .values import recent_data, wire_form
 from .values.loading import incoming
 from .values.storing import outgoing
-from .values.storing.policy import ByOptions, Fixed
+from .values.storing.policy import Fixed, Policy
 
 __all__ = ["run"]
 
@@ -58,14 +58,14 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
     # Before anything is uploaded: a missing input is a mistake that needs no server to find.
     graph = adapter.graph_of(workflow)
     given = _with_defaults(inputs or {}, adapter.inputs_of(workflow, graph))
-    policy = ByOptions()()
     present, name = settings.resolve(), adapter.name_of(workflow)
+    policy = Policy(store=present.store.value, inline_max=present.inline_max.value)
     with (
         # around the log: what that writes belongs to the run
         step_spans.run(name) as span,
         _summary_at_end(resume=present.resume.value) as logs,
         progress.shown(wanted=present.progress.value) as watcher,
-        run_log.logged(name, policy.store, watcher) as log,
+        run_log.logged(name, present, watcher) as log,
     ):
         logs.append(log)
         span.set({"lucas.run.id": log.key})

@@ -18,6 +18,7 @@ from .artifacts import scratch
 from .artifacts.artifact_file import ArtifactFile
 from .artifacts.private_copies import copy_into
 from .artifacts.store import ArtifactStore
+from .declared_settings import Settings
 from .errors import NoFormatError
 from .formats.composite import STREAM, TREE
 from .handles import ArtifactStat
@@ -259,9 +260,19 @@ def storage_for(store: str | None = None) -> Storage:
     make = _make.get() or _make_everywhere
     if make is not None:
         return make(name)
-    return _handle(
-        os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in _HANDLE_SETTINGS))
-    )
+    process = os.getpid()
+    # The very settings of the last time, as every step has them: comparing them by value takes as long as finding them.
+    last = _last.get(name)
+    if last is not None and last[0] is present and last[1] == process:
+        return last[2]
+    known = present.endpoint(name), *(getattr(present, field) for field in _HANDLE_SETTINGS)
+    handle = _handle(process, name, known)
+    _last[name] = present, process, handle
+    return handle
+
+
+_last: Final[dict[str, tuple[Settings, int, Storage]]] = {}
+"""By store, the settings and the process for which a handle was asked last, and that handle."""
 
 
 # By process, so that a forked child makes handles, with locks and leases, of its own.

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, Protocol, Self
 
-from lucas_storage import settings
+from lucas_storage.declared_settings import Settings
 
 from . import datasets, facets
 from .sender import Sender, Target
@@ -158,9 +158,8 @@ class RunEvents:
         return {"namespace": self._namespace, "name": name, "facets": found}
 
 
-def events_of_run(key: str, workflow: str) -> RunEvents | None:
-    """Return the events of a run, if the settings name a receiver for them."""
-    present = settings.resolve()
+def events_of_run(key: str, workflow: str, present: Settings) -> RunEvents | None:
+    """Return the events of a run, if its settings name a receiver for them."""
     file, url = present.openlineage_file.value, present.openlineage_url.value
     if file is None and url is None:
         return None

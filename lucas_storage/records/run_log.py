@@ -12,8 +12,9 @@ from typing import Any, Final
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
 from actorc.tracing import spans
-from lucas_storage import current, settings
+from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.declared_settings import Settings
 from lucas_storage.engine.provenance import makers_of_result
 from lucas_storage.refs import is_tagged
 
@@ -34,13 +35,18 @@ _last: str | None = None
 
 
 @contextlib.contextmanager
-def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> Iterator[RunLog]:
+def logged(workflow: str, present: Settings, watcher: Watcher | None = None) -> Iterator[RunLog]:
     """Make the body a run: artifacts that it stores name the run, and its steps are recorded.
 
     The body calls `RunLog.begin` and `RunLog.end`; if it raises, the log is ended here.
+
+    Args:
+        workflow: Its name.
+        present: The settings in force.
+        watcher: Observer of the steps.
     """
     global _last  # noqa: PLW0603
-    log = RunLog(workflow, _storage(store), watcher, settings.resolve().record_values.value)
+    log = RunLog(workflow, _storage(present.store.value), present, watcher)
     _last = log.key
     try:
         # Artifacts stored in the body name this run in their references.
@@ -136,7 +142,7 @@ def write_later(make: Callable[[], Prepared]) -> None:
         log.write_later(make)
 
 
-def _storage(store: str | None) -> ArtifactStore | None:
+def _storage(store: str) -> ArtifactStore | None:
     try:
         return store_for(store)
     except StorageError as error:

@@ -14,13 +14,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from actorc.storage.errors import StorageError
 from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.declared_settings import Settings
 from lucas_storage.engine.provenance import current_place
 from lucas_storage.openlineage.run_events import Failure, events_of_run
+from lucas_storage.refs import ArtifactRef
 
 from . import record_store, run_index
 from .distant_steps import DistantStep, joined, text_in_run, told_by_others
@@ -56,20 +59,20 @@ class RunLog:
     Args:
         workflow: Name of the workflow.
         storage: Its default bucket holds the records; None writes none.
+        present: The settings of the run: how far arguments and errors are recorded, and who is told.
         watcher: Observer of the steps.
-        values: How far arguments and errors are recorded.
     """
 
     def __init__(
         self,
         workflow: str,
         storage: ArtifactStore | None,
+        present: Settings,
         watcher: Watcher | None = None,
-        values: RecordedValues = "none",
     ) -> None:
         self.key = ulid()
         """Identifies the run."""
-        self._events = events_of_run(self.key, workflow)
+        self._events = events_of_run(self.key, workflow, present)
         self.steps: list[StepNote] = []
         """Those that have ended, in the order of their ends."""
         self.after: list[str] = []
@@ -77,7 +80,7 @@ class RunLog:
         self._under_way: dict[str, StepNote] = {}
         self._workflow = workflow
         self._storage = storage
-        self._values = values
+        self._values: RecordedValues = present.record_values.value
         self._prefix = f"{record_store.RUNS}{self.key}/"
         self._watcher = watcher
         self._started = time.time()
@@ -272,13 +275,24 @@ class RunLog:
         told = told_by_others(self._storage, self.key, notes)
         steps = b"[%b]" % b",".join(text_in_run(note, told.get(note.key)) for note in notes)
         functions = b"[%b]" % b",".join(self._functions)
-        of_steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
-        entries = run_index.entries_of(run_of(self.key, {**facts, "steps": of_steps}))
         return [
             self._of_run(facts, {**self._parameters, "functions": functions, "steps": steps}),
-            *run_index.prepared(self._storage, entries),
+            *run_index.prepared(self._storage, self._entries(facts, notes, told)),
             run_index.prepared_mark(self._storage, self.key),
         ]
+
+    def _entries(
+        self, facts: dict[str, Any], notes: list[StepNote], told: dict[str, dict[str, Any]]
+    ) -> list[run_index.IndexEntry]:
+        # Looked for first, as the values of most quick runs travel within calls.
+        mentions = chain(
+            facts["in"].values(), [facts["out"]], *([*note.inputs.values(), note.outputs] for note in notes)
+        )
+        is_none_stored = not any(type(mention) is ArtifactRef for each in mentions for mention in each)
+        if is_none_stored and not told and not any(note.inner for note in notes):
+            return []
+        of_steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
+        return run_index.entries_of(run_of(self.key, {**facts, "steps": of_steps}))
 
     def _facts(self, status: str) -> dict[str, Any]:
         facts = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}

@@ -76,6 +76,8 @@ def _shows_names(annotation: Annotation) -> bool:
 def _defaults(
     function: Callable[..., Any], given: Mapping[str, Any], annotations: Mapping[str, Annotation]
 ) -> dict[str, Any]:
+    if annotations.keys() <= given.keys():  # as most calls have it, and to ask for a signature takes some microseconds
+        return {}
     parameters = signature_of(function).parameters.values()
     left_out = (item for item in parameters if item.default is not item.empty and item.name not in given)
     return {item.name: item.default for item in left_out if item.name in annotations}

@@ -11,6 +11,7 @@ import pytest
 
 from actorc.storage.errors import NetworkError, PermissionError
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
+from lucas_storage import settings as lucas_settings
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import record_writer, run_history
 
@@ -177,6 +178,28 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     assert sorted(prefixes) == ["lineage", *["memo"] * 3, "runs"]
     assert [sorted(step.given) for step in run_history.find(storage, "last").steps] == [["x"]] * 3
     assert sum(len(each["data"]) for each in objects) < 20_000
+
+
+@pytest.mark.usefixtures("registered", "gathered", "settings")
+def test_a_run_looks_up_its_settings_twice_and_each_step_once(monkeypatch):
+    asked = []
+
+    def counted(name):
+        genuine = getattr(lucas_settings, name)
+        return lambda: asked.append(name) or genuine()
+
+    def grow(x):
+        return x + 1
+
+    chain = chain_of(grow, *[grow] * 9)
+    run(chain, {"x": 1})
+    for name in ("resolve", "of_step"):
+        monkeypatch.setattr(lucas_settings, name, counted(name))
+    run(chain, {"x": 2})
+
+    # For the handle of the records as well, and for those of the results.
+    assert asked.count("resolve") == 12
+    assert asked.count("of_step") == 10
 
 
 @pytest.mark.usefixtures("registered", "gathered")
