@@ -25,7 +25,7 @@ def imported(path):
 def test_no_other_module_imports_it():
     found = {path for path in SOURCES if any(name.partition(".")[0] == "opentelemetry" for name in imported(path))}
 
-    assert found == {PLACE / "spans.py", PLACE / "setup.py"}
+    assert found == {PLACE / name for name in ("provider.py", "setup.py", "spans.py")}
 
 
 CALLS = """

@@ -18,7 +18,7 @@ from lucas_storage.cli.output.progress import Bars, OnProgress
 from lucas_storage.cli.printing import print_record, printable
 
 if TYPE_CHECKING:
-    from actorc.storage.server.engines.local import Backup, Finding, Manifest
+    from actorc.storage.server.engines.local import Backup, Finding, ListedSnapshot, Manifest
 
 _PLACE = click.Path(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
@@ -65,7 +65,7 @@ def backup(directory: Path, target: Path, *, keep: int, verify: bool, quiet: boo
 @click.argument("source", metavar="BACKUP", type=_PLACE)
 @click.argument("directory", metavar="[DIR]", type=_PLACE, required=False)
 @click.option("--snapshot", metavar="NAME", help="Another snapshot than the newest.")
-@click.option("--list", "action", flag_value="list", help="Print the snapshots, oldest first.")
+@click.option("--list", "action", flag_value="list", help="Print the snapshots, oldest first, as they say.")
 @click.option("--check", "action", flag_value="check", help="Read and verify everything, and write nothing.")
 @_QUIET
 @_JSON
@@ -75,15 +75,15 @@ def restore(
     """Make a data directory of a snapshot, or check or list snapshots.
 
     BACKUP is the directory that 'backup' was given, DIR the new one, which must be empty or missing. Every byte is
-    verified. If anything is damaged, it is printed, the exit code is 1, and DIR is left empty.
+    verified. If anything is damaged, it is printed, the exit code is 1, and DIR is left empty. --list reads only what
+    each snapshot says of itself; --check verifies.
     """
     from actorc.storage.server.engines import local  # noqa: PLC0415  # loads gRPC
 
     if (directory is None) != (action is not None):
         raise click.UsageError("give either DIR, the new data directory, or one of --list and --check")
     if action == "list":
-        for manifest in local.snapshots(source):
-            _emit(_record(manifest), _line(manifest), as_json=as_json)
+        _list(local.snapshots(source), as_json=as_json)
         return
     with _progress("check" if directory is None else "restore", quiet=quiet or as_json) as on_progress:
         if directory is None:
@@ -94,6 +94,23 @@ def restore(
         _refuse(done.findings, "nothing was restored; another snapshot may be whole", as_json=as_json)
     what = "nothing is damaged" if directory is None else f"restored into {printable(str(directory))}"
     _emit({**_record(done.manifest), "directory": directory}, f"{_line(done.manifest)}; {what}", as_json=as_json)
+
+
+def _list(found: Sequence[ListedSnapshot], *, as_json: bool) -> None:
+    for each in found:
+        if each.manifest is None:
+            _emit({"snapshot": each.snapshot, "problem": each.problem}, _problem(each), as_json=as_json)
+        else:
+            _emit(_record(each.manifest), _line(each.manifest), as_json=as_json)
+    if found:
+        # On standard error, so that standard output has the snapshots and nothing else.
+        click.echo("As their manifests say; 'lucas-storage restore BACKUP --check' reads and verifies one.", err=True)
+    if any(each.manifest is None for each in found):
+        raise click.exceptions.Exit(FAILED)
+
+
+def _problem(listed: ListedSnapshot) -> str:
+    return printable(f"{listed.snapshot}  cannot be restored: {listed.problem}")
 
 
 @contextmanager

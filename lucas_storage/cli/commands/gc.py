@@ -20,9 +20,13 @@ from lucas_storage.cli.session import Session, reading
 from lucas_storage.gc.collect import Amount, Collection, collect
 from lucas_storage.gc.keepers import Keeper
 from lucas_storage.gc.plan import FateState, Plan
-from lucas_storage.gc.policy import NO_POLICY, policy_of, stored_policy
+from lucas_storage.gc.policy import NO_POLICY, Policy, policy_of, readable_policy, stored_policy
 
 _POLICY: Final = "policy"
+_OBEYS: Final = (
+    "the store has a policy, {}, and --delete obeys it; look at another one without --delete, and make it that of the "
+    "store by 'lucas-storage gc policy set'"
+)
 _KINDS: Final = {
     "name": "publications",
     "run": "records of runs",
@@ -83,25 +87,31 @@ def gc(
     What is published under a name stays, and so does what cached results, runs and checkpoints refer to, as long as
     they count. Removing takes two collections: one marks, and the next removes what is still not referred to.
 
-    --keep-days and --keep-last take the place of the policy of the store for this time; 'gc policy set' changes it, see
-    'lucas-storage gc policy --help'.
+    --keep-days and --keep-last tell what another policy would do, in place of the whole policy of the store, if it has
+    one. Then --delete obeys that alone: 'gc policy set' changes it, see 'lucas-storage gc policy --help'.
     """
     if ttl is not None and keep_days is not None:
         raise click.UsageError("--ttl and --keep-days say the same; give one of them")
     present = settings.resolve(grace=grace, ttl=ttl)
     given = policy_of(keep_days, keep_last)
     with artifacts(session) as storage:
-        policy = given if given != NO_POLICY else stored_policy(storage)
+        # One that cannot be read stops what deletes, whatever the options say.
+        stored = readable_policy(storage) if given != NO_POLICY and not delete else stored_policy(storage)
+        policy = given if given != NO_POLICY else stored
+        policy = policy if ttl is None else policy.without_days()
+        if delete and policy != stored != NO_POLICY:
+            raise click.UsageError(_OBEYS.format(stored))
         done = collect(
             storage,
             grace=present.grace.value,
             ttl=present.ttl.value,
-            policy=policy if ttl is None else policy.without_days(),
+            policy=policy,
             delete=delete,
             quiescent=quiescent,
         )
     # Printed before the exit code is decided: the counts say what was left undone.
-    session.emit(_record(done, long=long), "\n".join([*(_objects(done.plan) if long else []), _text(done)]))
+    told = _text(done, stored)
+    session.emit(_record(done, long=long), "\n".join([*(_objects(done.plan) if long else []), told]))
     if done.problems:
         raise click.exceptions.Exit(FAILED)
 
@@ -138,7 +148,7 @@ def _until(keeper: Keeper | None) -> str:
     return f", until {shown_time(datetime.fromtimestamp(keeper.until, UTC))}"
 
 
-def _text(done: Collection) -> str:
+def _text(done: Collection, stored: Policy) -> str:
     over = ", removed" if done.deleting and not done.problems else ""
     lines = [
         f"{_shown(done.reached)} in use",
@@ -153,7 +163,8 @@ def _text(done: Collection) -> str:
         ),
     ]
     if done.policy != NO_POLICY:
-        lines.insert(0, printable(f"policy: {done.policy}"))
+        instead = f", in place of that of the store, {stored}" if stored not in (NO_POLICY, done.policy) else ""
+        lines.insert(0, printable(f"policy: {done.policy}{instead}"))
     lines += [f"cannot be read: {printable(key)}" for key in done.problems]
     if done.problems:
         lines.append("Nothing was removed, since nobody knows what these refer to; mend them or remove them.")

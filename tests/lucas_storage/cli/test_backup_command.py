@@ -86,6 +86,26 @@ def test_snapshots_are_listed_and_checked(alone, client):
     assert checked.stdout.endswith("; nothing is damaged\n")
 
 
+def test_a_damaged_snapshot_hides_no_other_and_a_list_says_that_it_verifies_nothing(alone, client, tmp_path):
+    for _ in range(4):
+        alone("backup", "data", "backups")
+    _, cut, torn, _ = folders = sorted((tmp_path / "backups/snapshots").iterdir())
+    (cut / "meta.db").write_bytes(b"")
+    (torn / "manifest.json").write_text("{")
+    listed = alone("restore", "backups", "--list")
+    records = lines(alone("restore", "backups", "--list", "--json"))
+
+    assert listed.exit_code == 1
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [
+        [folders[0].name, "1"],
+        [cut.name, "cannot"],
+        [torn.name, "cannot"],
+        [folders[3].name, "1"],
+    ]
+    assert "'lucas-storage restore BACKUP --check' reads and verifies one" in listed.stderr
+    assert [sorted(each)[:2] for each in records[1:3]] == [["problem", "snapshot"]] * 2
+
+
 def test_damage_is_printed_and_makes_the_exit_code(alone, client, tmp_path):
     alone("backup", "data", "backups")
     for folder in ("backups", "data"):

@@ -336,7 +336,7 @@ def test_a_policy_of_the_store_is_obeyed_by_every_collection(storage, invoke):
 
     assert said[0] == "no policy; runs count for 30 days (built-in default); names stay for ever\n"
     assert said[1] == "--keep-days 14 --keep-last 'model=1'\n"
-    assert said[2] == said[0]
+    assert said[2] == said[0] + "in place of --keep-days 14 --keep-last 'model=1'\n"
     assert (looked["policy"]["keep_days"], looked["expired_by"]["name"]["objects"]) == (14, 6)
     assert {each["reason"].partition(": ")[2] for each in looked["expired_records"]} == {
         "not among the last 1 publications of its name, and no alias has to do with it"
@@ -345,6 +345,44 @@ def test_a_policy_of_the_store_is_obeyed_by_every_collection(storage, invoke):
     assert done.stdout.splitlines()[0] == "policy: --keep-days 14 --keep-last 'model=1'"
     assert "whose time is over, removed" in done.stdout
     assert once["policy"] == {"keep_days": None, "keep_last": [{"names": "*", "last": 3}]}
+
+
+@pytest.mark.parametrize("options", [["--keep-last", "1"], ["--keep-days", "1"], ["--ttl", "1s"]])
+def test_what_deletes_obeys_the_policy_of_the_store_and_no_options(storage, invoke, options):
+    """An option for one rule would let go of what the others keep."""
+    for number in range(3):
+        storage.publish(storage.put(b"model %d" % number), "model")
+    invoke("gc", "policy", "set", "--keep-last", "model=all", "--keep-last", "1", "--keep-days", "365")
+    looked = invoke("gc", "--grace", "0s", *options)
+    refused = invoke("gc", "--grace", "0s", "--delete", *options)
+    same = ["--keep-last", "model=all", "--keep-last", "1", "--keep-days", "365"]
+    obeyed = invoke("gc", "--grace", "0s", "--delete", *same)
+
+    assert looked.stdout.splitlines()[0].endswith(
+        "in place of that of the store, --keep-days 365 --keep-last 'model=all' --keep-last '*=1'"
+    )
+    assert (refused.exit_code, "make it that of the store by 'lucas-storage gc policy set'" in refused.stderr) == (
+        2,
+        True,
+    )
+    assert (obeyed.exit_code, len(list(storage.iter_objects(storage.bucket, "names/")))) == (0, 3), obeyed.output
+
+
+def test_options_decide_what_is_deleted_where_the_store_has_no_policy(storage, invoke):
+    for number in range(3):
+        storage.publish(storage.put(b"model %d" % number), "model")
+    done = invoke("gc", "--grace", "0s", "--delete", "--keep-last", "1")
+
+    assert (done.exit_code, len(list(storage.iter_objects(storage.bucket, "names/")))) == (0, 1), done.output
+
+
+def test_a_policy_that_is_replaced_is_told_so_that_it_can_be_brought_back(invoke):
+    invoke("gc", "policy", "set", "--keep-days", "365")
+    told = invoke("gc", "policy", "set", "--keep-last", "5").stdout
+    again = json.loads(invoke("gc", "policy", "set", "--keep-days", "365", "--json").stdout)
+
+    assert told.splitlines()[1] == "in place of --keep-days 365"
+    assert (again["keep_days"], again["former"]["keep_last"]) == (365, [{"names": "*", "last": 5}])
 
 
 @pytest.mark.parametrize(
@@ -367,7 +405,9 @@ def test_a_policy_that_is_wrong_is_refused_before_anything_is_done(invoke, argum
 def test_a_policy_that_cannot_be_read_stops_collections_and_is_set_anew(storage, invoke):
     storage.put_object(storage.bucket, "gc/policy.json", b"{")
     refused = invoke("gc", "--delete")
+    also = invoke("gc", "--delete", "--keep-last", "1")
 
+    assert also.exit_code == 1
     assert (refused.exit_code, "'lucas-storage gc policy set' writes it anew" in refused.stderr) == (1, True)
     assert invoke("gc", "policy", "set", "--keep-last", "5").exit_code == 0
     assert invoke("gc", "--delete").exit_code == 0

@@ -2,7 +2,7 @@
 
 from .backup.backup import KEPT, Backup, back_up
 from .backup.manifest import Manifest
-from .backup.restore import Restored, check, restore, snapshots
+from .backup.restore import ListedSnapshot, Restored, check, restore, snapshots
 from .disk.fsops import FsOps
 from .engine import LocalEngine
 from .index.retention import Retention
@@ -16,6 +16,7 @@ __all__ = [
     "Backup",
     "Finding",
     "FsOps",
+    "ListedSnapshot",
     "LocalEngine",
     "Manifest",
     "Rebuild",

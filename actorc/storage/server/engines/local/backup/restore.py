@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from actorc.storage.errors import AlreadyExistsError, IntegrityError
+from actorc.storage.errors import AlreadyExistsError, IntegrityError, StorageError
 from actorc.storage.server.engines.local.data_dir import LOCK, lock_directory
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
@@ -41,16 +41,41 @@ class Restored:
     """What is damaged in the backup; if anything is, nothing was restored."""
 
 
-def snapshots(backup: Path) -> list[Manifest]:
-    """Return the manifests of all snapshots, oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSnapshot:
+    """A snapshot as its manifest tells it; nothing else of it was read, so the totals are not verified."""
+
+    snapshot: str
+    """Its name."""
+    manifest: Manifest | None
+    """None if it cannot be believed."""
+    problem: str = ""
+    """Why not."""
+
+
+def snapshots(backup: Path) -> list[ListedSnapshot]:
+    """Return all snapshots, oldest first; one that is seen to be damaged hides no other. `check` verifies them.
 
     Raises:
         NotFoundError: `backup` is no directory of backups.
-        IntegrityError: A manifest is damaged.
     """
     backups = BackupDirectory(backup, FsOps())
     with backups.reading():
-        return [manifest.read(backups.folder(name)) for name in backups.names()]
+        return [_listed(backups, name) for name in backups.names()]
+
+
+def _listed(backups: BackupDirectory, name: str) -> ListedSnapshot:
+    folder = backups.folder(name)
+    try:
+        found = _manifest(backups, folder)
+        # by their sizes, as the index may have gigabytes
+        sizes = snapshot_files.sizes(folder)
+        wrong = [file for file, digest in found.files.items() if sizes.get(file) != digest.size]
+        if wrong:
+            raise IntegrityError(f"{folder / min(wrong)} is missing or damaged; restore another snapshot")
+    except StorageError as error:
+        return ListedSnapshot(snapshot=name, manifest=None, problem=error.message)
+    return ListedSnapshot(snapshot=name, manifest=found)
 
 
 def check(
@@ -119,12 +144,17 @@ def _opened(backup: Path, snapshot: str | None, fsops: FsOps) -> Iterator[tuple[
     backups = BackupDirectory(backup, fsops)
     with backups.reading():
         folder = backups.folder(snapshot)
-        found = manifest.read(folder)
-        if found.store != backups.store() or found.snapshot != folder.name:
-            raise IntegrityError(f"{folder} is not the snapshot that its manifest names; restore another one")
+        found = _manifest(backups, folder)
         for name, digest in found.files.items():
             _check_file(folder, name, digest)
         yield backups, folder, found
+
+
+def _manifest(backups: BackupDirectory, folder: Path) -> Manifest:
+    found = manifest.read(folder)
+    if found.store != backups.store() or found.snapshot != folder.name:
+        raise IntegrityError(f"{folder} is not the snapshot that its manifest names; restore another one")
+    return found
 
 
 def _check_file(folder: Path, name: str, expected: FileDigest) -> None:

@@ -55,5 +55,10 @@ def digests(folder: Path) -> Mapping[str, FileDigest]:
     return {path.name: FileDigest.of(path) for path in _present(folder)}
 
 
+def sizes(folder: Path) -> Mapping[str, int]:
+    """Return the sizes of the files of a snapshot, in bytes."""
+    return {path.name: path.stat().st_size for path in _present(folder)}
+
+
 def _present(folder: Path) -> Iterator[Path]:
     return (path for name in _PLACES if (path := folder / name).exists())
