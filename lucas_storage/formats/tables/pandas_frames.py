@@ -67,7 +67,7 @@ class PandasFrames(TableClass):
         """Return the first column whose values would change."""
         width = len(self.value.columns)
         changing = [not codec.keeps_values(field.type) for field in sample.schema]
-        doubtful = [index for index, dtype in enumerate(self.value.dtypes) if changing[index] or _is_of_objects(dtype)]
+        doubtful = [index for index, dtype in enumerate(self.value.dtypes) if changing[index] or _may_change(dtype)]
         of_index = any(changing[width:]) or _is_index_of_objects(self.value.index)
         if not doubtful and not of_index:
             return None
@@ -148,17 +148,20 @@ def _is_restored(index: Any, text: str) -> bool:
     return True
 
 
-def _is_of_objects(dtype: Any) -> bool:
+def _may_change(dtype: Any) -> bool:
+    """Return whether values of a dtype may change on their way to Arrow, though the first rows do not."""
+    if str(dtype) in ("Float32", "Float64"):  # NaN, which is not missing there, would be
+        return True
     return str(dtype) == "object" or getattr(dtype, "storage", None) == "python"
 
 
 def _is_index_of_objects(index: Any) -> bool:
     """Return whether an index has values whose types the first rows do not show."""
     if index.nlevels == 1:
-        return _is_of_objects(index.dtype)
+        return _may_change(index.dtype)
     # A level without a value in some row, for which the code is -1, comes back as another dtype.
     missing = any((codes == -1).any() for codes in index.codes)
-    return missing or any(_is_of_objects(level.dtype) for level in index.levels)
+    return missing or any(_may_change(level.dtype) for level in index.levels)
 
 
 def _change_of(values: Any, place: str) -> Loss:

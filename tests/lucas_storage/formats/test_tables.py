@@ -235,6 +235,9 @@ PANDAS = {
     }.items()},
     **{f"dtype {dtype}": frame(0, 1, 1, dtype=dtype) for dtype in
        ("f2", ">i4", "c16", "u8", "Int8", "Float32", "boolean", "string", "Sparse[int]", "float64[pyarrow]", "m8[s]")},
+    "late NaN that is not missing": pd.DataFrame(
+        {"a": pd.arrays.FloatingArray(np.array([1, 2, np.nan, 4]), np.array([False, False, False, True]))}
+    ),
     **{f"unit {unit}": frame("2020-01-01", None, dtype=f"M8[{unit}]") for unit in ("s", "ms", "us", "ns")},
     **{f"zone {zone}": indexed(pd.DatetimeIndex(["2020", "NaT"], tz=zone)) for zone in (
         BERLIN, dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30)),
