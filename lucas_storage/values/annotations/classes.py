@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from actorc.signatures import annotations_of
 
 from .annotation import RecordKind
+
+_INIT_VAR: Final = re.compile(r"\s*([\w.]+\.)?InitVar\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
     """
     match kind:
         case "dataclass":
-            found = {field.name: field.type for field in dataclasses.fields(cls)}
+            found = {field.name: field.type for field in dataclasses.fields(cls)} | _of_constructor(cls)
         case "attrs":
             found = {
                 name: Any if field.type is None else field.type
@@ -63,6 +66,17 @@ def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
             found = _annotations(cls)
     for name, annotation in found.items():
         yield Field(name, annotation, _owner(cls, name))
+
+
+def _of_constructor(cls: Any) -> dict[str, Any]:
+    """Return what the constructor of a dataclass takes and does not keep."""
+    return {
+        name: annotation
+        for base in reversed(cls.__mro__)
+        if hasattr(base, "__dataclass_fields__")
+        for name, annotation in _annotations(base).items()
+        if isinstance(annotation, dataclasses.InitVar) or (isinstance(annotation, str) and _INIT_VAR.match(annotation))
+    }
 
 
 def _of_model(cls: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _TABLES: Final = frozenset(map(Word, ("dataframe", "table", "polars", "lazyframe
 def construct(head: Any) -> Construct | None:
     """Return the reader of a construct of `typing`; None for any other head."""
     # By name, since those of `typing_extensions` are other objects.
-    if getattr(head, "__module__", None) not in ("typing", "typing_extensions", "types"):
+    if getattr(head, "__module__", None) not in ("typing", "typing_extensions", "types", "dataclasses"):
         return None
     return _CONSTRUCTS.get(getattr(head, "_name", None) or getattr(head, "__name__", None))
 
@@ -109,6 +109,7 @@ _CONSTRUCTS: Final[dict[str | None, Construct]] = {
     "ClassVar": _class_variable,
     "Final": _first,
     "IO": _io,
+    "InitVar": _first,
     "Literal": _literal,
     "NotRequired": _first,
     "Optional": _optional,

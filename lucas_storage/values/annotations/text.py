@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import typing
 from collections.abc import Iterator
+from dataclasses import InitVar
 from types import NoneType
 from typing import Any, TypeAlias
 
@@ -27,6 +28,8 @@ def parsed(text: str) -> ast.expr:
 
 def parts_of_type(annotation: Any) -> Parts:
     """Return the parts of a type or a typing construct."""
+    if isinstance(annotation, InitVar):
+        return InitVar, (annotation.type,)
     origin = typing.get_origin(annotation)
     if origin is None:
         return (NoneType if annotation is None else annotation), ()

@@ -6,7 +6,7 @@ is collected in turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -177,7 +177,7 @@ class Parameter:
         cls = self.call.classes.get(annotation.name)
         given = None if cls is None else self._told(partial(fields_given, value, annotation.kind, cls))
         if cls is not None and given is not None:
-            parts = Parts(list(given.values()), list(given), lambda fields: made(cls, given, fields))
+            parts = Parts(list(given.values()), list(given), lambda fields: self._made(cls, given, fields))
         elif (found := apart(value)) is not None:
             parts = found
         else:
@@ -187,6 +187,14 @@ class Parameter:
             for child, name in zip(parts.children, parts.names, strict=True)
         ]
         return branch(nodes, parts.make)
+
+    def _made(self, cls: type, names: Mapping[str, Any], fields: list[Any]) -> Any:
+        try:
+            return made(cls, names, fields)
+        except Exception as error:
+            # Of its own class still: it is the user's, or that of a package that checks values.
+            error.add_note(f"It was raised when {self._subject()} was made into a {cls.__name__}.")
+            raise
 
     def _reference(self, value: Any, annotation: Annotation) -> Node:
         ref = self._attributed(partial(ArtifactRef.parse, value))

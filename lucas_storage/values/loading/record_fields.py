@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from actorc.signatures import annotations_of, signature_of
-from lucas_storage.containers import class_fields
 from lucas_storage.values.annotations.annotation import RecordKind
 
 Classes: TypeAlias = Mapping[str, type]
@@ -35,19 +33,27 @@ def fields_given(value: Any, kind: RecordKind, cls: type) -> dict[str, Any] | No
     Raises:
         TypeError: The data has other names than the class has fields; to follow the name of its parameter.
     """
+    if kind == "pydantic" and is_nameless(cls):
+        return None if is_nameless(type(value)) else {"root": value}
     if kind == "namedtuple" and type(value) in (list, tuple):  # engines that carry JSON make lists of tuples
         return _by_position(value, cls)
     if type(value) is not dict:
         return None
     known, needed = _parameters(kind, cls)
+    surplus = set() if known is None else value.keys() - known
     # Checked before any field is loaded: the constructor would report it only after all downloads.
-    wrong = [*sorted(needed - value.keys()), *sorted(map(str, value.keys() - known))]
+    wrong = [*sorted(needed - value.keys()), *sorted(map(str, surplus))]
     if wrong:
         raise TypeError(
             f"is annotated {cls.__name__} and got a dict that does not fit it, see {', '.join(map(repr, wrong))}; "
             "give each field that has no default, and no others"
         )
     return dict(value)
+
+
+def is_nameless(cls: type) -> bool:
+    """Return whether a class is a model of pydantic of one value, which is given without the name of a field."""
+    return bool(getattr(cls, "__pydantic_root_model__", False))
 
 
 def _by_position(value: Sequence[Any], cls: Any) -> dict[str, Any]:
@@ -65,21 +71,13 @@ def made(cls: type, names: Mapping[str, Any], fields: list[Any]) -> Any:
     return cls(**dict(zip(names, fields, strict=True)))
 
 
-def _parameters(kind: RecordKind, cls: type) -> tuple[set[str], set[str]]:
-    """Return the names of the fields that the constructor takes, and of those that it needs."""
+def _parameters(kind: RecordKind, cls: type) -> tuple[set[str] | None, set[str]]:
+    """Return the names that the constructor takes, None if it takes any, and those that it needs."""
     if kind == "typeddict":
         known = set(annotations_of(cls))
         return known, set(getattr(cls, "__required_keys__", known))
-    if kind == "dataclass":
-        fields = [field for field in dataclasses.fields(cls) if field.init]
-        return {field.name for field in fields}, {field.name for field in fields if _has_no_default(field)}
-    parameters = signature_of(cls).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        known = set(class_fields(cls) or ())
-    else:
-        known = {parameter.name for parameter in parameters}
-    return known, {item.name for item in parameters if item.default is item.empty and item.kind is item.KEYWORD_ONLY}
-
-
-def _has_no_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    parameters = [item for item in signature_of(cls).parameters.values() if item.kind is not item.VAR_POSITIONAL]
+    named = [item for item in parameters if item.kind is not item.VAR_KEYWORD]
+    # A namedtuple, too, has parameters with names; those of a model are keywords.
+    needed = {item.name for item in named if item.default is item.empty}
+    return None if len(named) < len(parameters) else {item.name for item in named}, needed

@@ -32,7 +32,7 @@ from lucas_storage.values.annotations.shown import shown
 
 from .conversions import converted
 from .load_value import is_ready, mismatch
-from .record_fields import Classes, fields_given
+from .record_fields import Classes, fields_given, is_nameless, made
 
 _CONTENT: Final = ("binaryio", "textio", "bytes", "str")
 _FILE: Final = ("path", *_CONTENT)
@@ -118,9 +118,12 @@ def _is_record(value: Any, kind: RecordKind, name: str, classes: Classes) -> boo
     if cls is None or type(value) is cls:
         return cls is not None
     try:
-        return fields_given(value, kind, cls) is not None
-    except TypeError:
+        given = fields_given(value, kind, cls)
+        if is_nameless(cls) and given is not None:
+            made(cls, given, list(given.values()))  # tried, since it may be made of a value of any type
+    except (TypeError, ValueError):
         return False
+    return given is not None
 
 
 def _converts(value: Any, member: OneOf | EnumOf, classes: Classes) -> bool:

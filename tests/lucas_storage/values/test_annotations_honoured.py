@@ -7,7 +7,7 @@ import enum
 import io
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple, NewType, NotRequired, Required, TextIO, TypedDict
 
@@ -263,3 +263,60 @@ def test_a_text_that_was_given_the_name_of_a_file_is_one():
     path = given("Path", with_storage(note)())
 
     assert (path.name, path.read_text()) == ("notes.txt", "text")
+
+
+@dataclass
+class Opened:
+    name: str
+    source: InitVar[Path]
+    suffix: InitVar[str] = ""
+    content: bytes = field(init=False)
+
+    def __post_init__(self, source, suffix):
+        self.content = source.read_bytes() + suffix.encode()
+
+
+class Open(pydantic.BaseModel):
+    if pydantic.VERSION.startswith("1"):
+
+        class Config:
+            extra = "allow"
+    else:
+        model_config = pydantic.ConfigDict(extra="allow")
+
+    name: str
+
+
+def test_what_a_constructor_takes_and_does_not_keep_is_given_to_it(storage):
+    ref = storage.put(b"content").to_json()
+
+    assert given("Opened", {"name": "a", "source": ref}).content == b"content"
+    assert given("Opened", {"name": "a", "source": ref, "suffix": "!"}).content == b"content!"
+    with pytest.raises(TypeError, match=r"parameter 'x' of 'typed' is annotated Opened and got a dict .* 'source'"):
+        given("Opened", {"name": "a"})
+    with pytest.raises(TypeError, match="'content'"):
+        given("Opened", {"name": "a", "source": ref, "content": b""})
+
+
+def test_a_model_that_takes_more_gets_it():
+    assert given("Open", {"name": "a", "more": [1]}).more == [1]
+
+
+def test_an_error_of_the_users_class_names_the_parameter():
+    with pytest.raises(pydantic.ValidationError) as caught:
+        given("Open", {"name": []})
+    assert caught.value.__notes__ == ["It was raised when parameter 'x' of 'typed' was made into a Open."]
+
+
+@pytest.mark.skipif(pydantic.VERSION.startswith("1"), reason="pydantic 1 has no such models")
+def test_a_model_without_names_is_made_of_its_value(storage):
+    class Files(pydantic.RootModel[list[Path]]):
+        pass
+
+    def count(x: Files, y: Files | str):
+        return [len(x.root), x.root[0].read_bytes().decode(), y]
+
+    ref = storage.put(b"content").to_json()
+
+    assert with_storage(count)(x=[ref], y="text") == [1, "content", "text"]
+    assert with_storage(count)(x=Files([storage.path(storage.put(b"kept"))]), y="text") == [1, "kept", "text"]
