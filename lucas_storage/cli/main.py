@@ -4,6 +4,7 @@
 import _signal  # type: ignore[import-not-found]
 
 from lucas_storage.cli import garbage_collection
+from lucas_storage.cli.closed_streams import open_closed_streams
 from lucas_storage.cli.quiet_end import end_at_once
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     # Not where it is ignored, as for a program in the background of a script.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, end_at_once)
+    open_closed_streams()
     garbage_collection.make_rare()
     from lucas_storage.cli.program import run  # noqa: PLC0415  # an interruption meanwhile ends the process
 

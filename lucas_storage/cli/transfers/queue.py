@@ -254,7 +254,10 @@ def _confirmed(transfer: Transfer, there: Replaced) -> bool:
     question = printable(f"replace {transfer.destination} ({there}) by {transfer.source}?")
     click.echo(f"{question} [y/N] ", nl=False, err=True)
     # Not `click.confirm`, which takes the end of the input for Ctrl-C.
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    except OSError:  # it is closed
+        return False
 
 
 class _StoppedError(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, cast
+
+import click
 
 
 class Interruptible:
@@ -46,8 +49,14 @@ class Interruptible:
 
 @contextmanager
 def standard_input() -> Iterator[IO[bytes]]:
-    """Yield standard input; a file as it is, so that an upload that failed can read it again."""
+    """Yield standard input; a file as it is, so that an upload that failed can read it again.
+
+    Raises:
+        UsageError: It was closed, or is open for writing only.
+    """
     whole = sys.stdin.buffer
+    if fcntl.fcntl(whole.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        raise click.UsageError("standard input is closed; pipe what is to be stored into it, or name a file")
     # Reading a file never blocks for long, and Python runs signal handlers on the main thread only.
     if whole.seekable() or threading.current_thread() is not threading.main_thread():
         yield whole

@@ -1,10 +1,11 @@
-"""Reading that a signal ends, whenever it comes."""
+"""Reading that a signal ends, whenever it comes, and standard streams that are closed."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -59,3 +60,23 @@ def test_a_signal_that_comes_when_the_read_has_begun_already_ends_it(pipe, wake)
     wake[1].send(bytes([signal.SIGINT]))
     with pytest.raises(KeyboardInterrupt):
         Interruptible(pipe[0], Woken()).read(1)
+
+
+@pytest.mark.parametrize(
+    ("closing", "arguments", "exit_code", "said"),
+    [
+        ("<&-", "ls", 0, ""),
+        (">&-", "ls", 0, ""),
+        ("<&- >&- 2>&-", "ls", 0, ""),
+        ("2>&-", "ls no-bucket", 3, ""),
+        ("<&-", "cp - lucas://default/my-bucket/key", 2, "standard input is closed"),
+    ],
+)
+@pytest.mark.slow
+def test_a_closed_stream_is_no_defect(lucas_storage, client, closing, arguments, exit_code, said):
+    command = f'"$0" -m lucas_storage.cli {arguments} --endpoint {client.endpoint} {closing}'
+    ran = lucas_storage.run(command, sys.executable, program=("sh", "-c"))
+
+    assert ran.returncode == exit_code, ran.stderr
+    assert said in ran.stderr
+    assert [*client.iter_objects("my-bucket")] == []
