@@ -6,6 +6,7 @@ import os
 import threading
 import uuid
 from concurrent.futures import Future
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage.embedded.errors import unknown_function
@@ -32,7 +33,10 @@ class LocalOnceRuntime(Runtime):
         self._input = metadata._params
         self._namespace = metadata._namespace
         self._router = metadata._router
-        self._storage: StorageMethods = LocalStorage(os.environ.get("LOCAL_STORAGE_DIR", "./local_storage"))
+
+    @cached_property
+    def _storage(self) -> StorageMethods:  # type: ignore[override]  # every call has a runtime, and few use its storage
+        return LocalStorage(os.environ.get("LOCAL_STORAGE_DIR", "./local_storage"))
 
     @classmethod
     def serving(cls, params: Any, router: Mapping[str, Callable[[Any], Any]]) -> LocalOnceRuntime:
