@@ -162,7 +162,7 @@ class ArtifactStore(StorageClient):
         return self._artifact_writer.keep(body, fmt, filename)
 
     def keep_all(self, small: Sequence[tuple[EncodedBody, Format]]) -> list[ArtifactRef]:
-        """Store encoded bytes of safe formats in as few calls as they fit into, and return the reference of each.
+        """Store encoded bytes in as few calls as they fit into, and return the reference of each, as `keep` does.
 
         Args:
             small: Bodies of at most 128 KiB, and their formats.

@@ -52,8 +52,8 @@ class ArtifactWriter:
         return self._kept(ref, body, fmt, fmt.content_type)
 
     def keep_all(self, small: Sequence[tuple[EncodedBody, Format]]) -> list[ArtifactRef]:
-        """Store small bodies, of safe formats, together, and return the reference of each."""
-        refs = [self._ref(body.digest, "blob", body.size, fmt, None) for body, fmt in small]
+        """Store small bodies together, and return the reference of each, signed if its format is not safe."""
+        refs = [self._signed(self._ref(body.digest, "blob", body.size, fmt, None), fmt) for body, fmt in small]
         blobs = {ref.key: (body, fmt.content_type) for ref, (body, fmt) in zip(refs, small, strict=True)}
         with self._explained():
             self._blobs.put_all(self._settings.bucket.value, blobs)
@@ -112,10 +112,13 @@ class ArtifactWriter:
         return self._kept(ref, body, fmt, MANIFEST_TYPE)
 
     def _kept(self, ref: ArtifactRef, body: Body, fmt: Format, content_type: str) -> ArtifactRef:
-        # Signed before it is stored: without a signing key nothing is stored that nobody could read.
-        ref = ref if fmt.safe else signing.sign(ref, self._settings.signing_keys)
+        ref = self._signed(ref, fmt)
         self._put(ref.key, body, content_type)
         return ref
+
+    def _signed(self, ref: ArtifactRef, fmt: Format) -> ArtifactRef:
+        # Before it is stored: without a signing key nothing is stored that nobody could read.
+        return ref if fmt.safe else signing.sign(ref, self._settings.signing_keys)
 
     def _put(self, key: str, body: Body, content_type: str) -> None:
         with self._explained():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
 from actorc.storage.errors import NetworkError, StorageError
+from actorc.storage.rules import MAX_BATCH_OBJECT
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.formats import format_by_id
-from lucas_storage.formats.base import Encoded
+from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.pickles import Pickled
 from lucas_storage.refs import ArtifactRef
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 _TEXT: Final = "text@1"
 _TRUSTED_FOR: Final = 12 * 3600.0
 """Seconds for which an artifact is taken to be there still: collections of garbage leave alone what is as young."""
+
+
+_Bodies: TypeAlias = Mapping[str, tuple[EncodedBody, Format]]
 
 
 class ShippedFunction(Protocol):
@@ -69,17 +74,33 @@ class RecordedFunction:
 
 
 def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, ArtifactRef]:
-    bodies = {"source": _source(function), "shipped": _pickle(function) if storage.can_sign else None}
+    made = {"source": _source(function), "shipped": _pickle(function) if storage.can_sign else None}
+    bodies = {name: (EncodedBody(body[0]), format_by_id(body[1])) for name, body in made.items() if body is not None}
+    try:
+        return _together(storage, bodies) or _one_by_one(storage, bodies)
+    except NetworkError:
+        raise  # as of any record: the store is away, and each further call would take its whole timeout
+    except StorageError:  # the one that is refused is left out
+        return _one_by_one(storage, bodies)
+
+
+def _together(storage: ArtifactStore, bodies: _Bodies) -> dict[str, ArtifactRef]:
+    """Store bodies by one call; none if they do not fit into one."""
+    if any(body.size > MAX_BATCH_OBJECT for body, _ in bodies.values()):
+        return {}
+    return dict(zip(bodies, storage.keep_all([*bodies.values()]), strict=True)) if bodies else {}
+
+
+def _one_by_one(storage: ArtifactStore, bodies: _Bodies) -> dict[str, ArtifactRef]:
+    """Store those of the bodies that the store takes."""
     found: dict[str, ArtifactRef] = {}
-    for name, body in bodies.items():
-        if body is not None:
-            encoded, format_id = body
-            try:
-                found[name] = storage.keep(EncodedBody(encoded), format_by_id(format_id))
-            except NetworkError:
-                raise  # as of any record: the store is away, and each further call would take its whole timeout
-            except StorageError as error:  # the record is worth more than the function in it
-                logger.debug("the %s of a function is not recorded because of %s", name, type(error).__name__)
+    for name, (body, fmt) in bodies.items():
+        try:
+            found[name] = storage.keep(body, fmt)
+        except NetworkError:
+            raise
+        except StorageError as error:  # the record is worth more than the function in it
+            logger.debug("the %s of a function is not recorded because of %s", name, type(error).__name__)
     return found
 
 
