@@ -6,22 +6,19 @@ import json
 import logging
 import threading
 import time
-from collections import deque
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from actorc.storage.server.config import ServerOptions
 
 from .access_log import LOGGER_NAME
 from .ended_call import EndedCall
+from .line_handler import LineHandler
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _WORKER_TEXT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"
 _MAX_TEXT: Final = 16 * 1024
 """Characters of a message or a traceback; an error's text may hold as much as a stranger sent."""
-
-_MOST_WAITING: Final = 1000
-"""Lines that may wait for the thread that writes; whoever has one more waits as well."""
 
 log = logging.getLogger(__name__)
 
@@ -48,58 +45,6 @@ def configure(options: ServerOptions, *, of_worker: bool = False, level: int = l
     # both would write lines of their own to standard error
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_ended_thread
-
-
-class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of any number of threads to standard error, in their order, many at once where they come so.
-
-    A thread whose line is below a warning does not wait for another one that writes: that one writes its line, too, and
-    all that came meanwhile. Else each call would wait for the access lines of all others, one system call apiece.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: deque[str] = deque()
-        # for one thread at a time, so that lines stay in order; a thread that writes may come again, since what the
-        # collector of garbage or the stream logs meanwhile would else wait for itself
-        self._writing = threading.RLock()
-        self._is_within = False
-        """Whether the thread that has the lock writes, and looks for more lines behind."""
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Write the line of a record; without the lock of the base class, on which threads would wait."""
-        passed = bool(self.filter(record))
-        if passed:
-            self.emit(record)
-        return passed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of a record, or leave it to the thread that writes."""
-        try:
-            self._lines.append(self.format(record) + self.terminator)
-            # again after each release, since a line may have come before it that nobody else will write
-            while self._lines and self._writing.acquire(blocking=self._is_awaited(record)):
-                try:
-                    if self._is_within:
-                        return
-                    self._write()
-                finally:
-                    self._writing.release()
-        except Exception:  # noqa: BLE001  # as the base class: what cannot be logged must not fail a call
-            self.handleError(record)
-
-    def _is_awaited(self, record: logging.LogRecord) -> bool:
-        # else lines would fill the memory where nobody reads standard error
-        return record.levelno >= logging.WARNING or len(self._lines) >= _MOST_WAITING
-
-    def _write(self) -> None:
-        self._is_within = True
-        try:
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            self.stream.write("".join(lines))
-            self.flush()
-        finally:
-            self._is_within = False
 
 
 class TextFormatter(logging.Formatter):
