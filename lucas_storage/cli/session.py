@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 import click
 
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
+from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage.declared_settings import DEFAULT_STORE
 
 from .printing import print_record
@@ -141,7 +142,10 @@ class Session:
     def origin(self, store: str = DEFAULT_STORE) -> str:
         """Return the origin of the address of a store, for people."""
         service = self._service(store)
-        return f"the server of {self._data or service.data}" if service else self.settings.endpoint(store).origin
+        if service:
+            return f"the server of {self._data or service.data}"
+        told = self.settings.client_endpoint(store, _OPTION)
+        return told.origin if told else BUILT_IN
 
     def key_origin(self, store: str = DEFAULT_STORE) -> str:
         """Return the origin of the access key for a store, for people."""
@@ -170,8 +174,6 @@ class Session:
     @property
     def names_server(self) -> bool:
         """Whether an option, the environment or a profile names the server, rather than a directory that is found."""
-        from actorc.storage.setting_lookup import BUILT_IN  # noqa: PLC0415  # as above
-
         local = self.settings.local
         return self.settings.endpoint().origin not in (BUILT_IN, local.origin if local else BUILT_IN)
 

@@ -11,6 +11,7 @@ import click
 
 from actorc.storage.errors import StorageError
 from lucas_storage.cli.output.exit_codes import FAILED
+from lucas_storage.cli.output.failures import line
 from lucas_storage.cli.printing import printable, wrapped
 from lucas_storage.cli.session import Session, reading
 
@@ -31,8 +32,8 @@ def doctor(session: Session) -> None:
     failed = False
     for answer in chain(check_machine(session.settings), _server(session)):
         advice = f"; {answer.advice}" if answer.advice else ""
-        line = printable(f"{answer.status:<4}  {answer.about:<11}  {answer.found}{advice}")
-        session.emit(asdict(answer), wrapped(line, _INDENT))
+        text = printable(f"{answer.status:<4}  {answer.about:<11}  {answer.found}{advice}")
+        session.emit(asdict(answer), wrapped(text, _INDENT))
         failed = failed or answer.status == FAIL
     if failed:
         raise click.exceptions.Exit(FAILED)
@@ -42,5 +43,5 @@ def _server(session: Session) -> Iterator[CheckResult]:
     try:
         client = session.client()
     except StorageError as error:
-        return iter([CheckResult(about="endpoint", status=FAIL, found=str(error), advice="mend what it names")])
+        return iter([CheckResult(about="endpoint", status=FAIL, found=line(error), advice="mend what it names")])
     return check_server(client, session.origin(), session.key_origin(), session.settings.bucket.value)

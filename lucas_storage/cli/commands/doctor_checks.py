@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from actorc.storage.errors import NotFoundError, PermissionError, StorageError
+from lucas_storage.cli.output.failures import line
 from lucas_storage.declared_settings import Settings
 
 if TYPE_CHECKING:
@@ -70,13 +71,8 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
     try:
         info = client.server_info()
     except StorageError as error:
-        yield CheckResult(
-            about="endpoint",
-            status=FAIL,
-            found=f"{where} gives no answer: {error}",
-            advice="start a server with 'lucas-storage serve', or the program with 'lucas-storage run', or let it call "
-            "lucas_storage.local(), or set STORAGE_ENDPOINT to where a server is",
-        )
+        # Without advice: the error has it, and knows more.
+        yield CheckResult(about="endpoint", status=FAIL, found=f"{where} gives no answer: {line(error)}")
         return
     now = (before + time.time()) / 2  # the server looked at its clock about halfway through the call
     yield CheckResult(about="endpoint", status=OK, found=where)
@@ -193,9 +189,9 @@ def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Chec
     except (PermissionError, NotFoundError) as error:
         # A warning: a key without write access is a valid configuration.
         advice = "nothing, if this key is not for writing there; else allow it with 'lucas-storage keys add'"
-        return CheckResult(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)
+        return CheckResult(about="bucket", status=WARN, found=f"{bucket} was not tried: {line(error)}", advice=advice)
     except StorageError as error:
-        return CheckResult(about="bucket", status=FAIL, found=str(error), advice="look at the log of the server")
+        return CheckResult(about="bucket", status=FAIL, found=line(error), advice="look at the log of the server")
 
 
 def _round_trip(client: StorageClient, bucket: str, key: str) -> CheckResult:

@@ -213,8 +213,9 @@ def test_a_server_that_does_not_answer_is_a_failure(alone, free_port):
 
     assert result.exit_code == 1
     assert re.search(
-        r"^fail  endpoint .*\(from argument\) gives no answer.*lucas-storage serve", result.stdout, re.MULTILINE
+        r"^fail  endpoint .*\(from --endpoint\) gives no answer.*lucas-storage serve", result.stdout, re.MULTILINE
     )
+    assert not re.search(r"timeout=|lucas_storage\.local|StorageError|NetworkError", result.stdout)
     assert "bucket" not in result.stdout
 
 

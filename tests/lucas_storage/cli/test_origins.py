@@ -169,7 +169,7 @@ def test_a_profile_that_is_not_there_is_a_line(profile, tmp_path, command):
 
     assert ran.exit_code == 2
     assert ran.stderr.startswith("lucas-storage: ")
-    assert "there is no profile 'lap'" in ran.stderr
+    assert "there is no profile 'lap' (from --profile)" in ran.stderr
 
 
 def test_a_directory_has_its_own_server_whatever_the_profile(profile, tmp_path):
