@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import shutil
+import signal
 import socket
 import sys
 import uuid
@@ -51,6 +52,9 @@ sys.dont_write_bytecode = False
 gc.set_threshold(50_000, 20, 20)
 # servers of tests that run at the same time would have port 9000 by turns, and say so
 os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
+# a shell that runs the tests in the background has them ignore Ctrl-C, and with them the programs that they interrupt
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
