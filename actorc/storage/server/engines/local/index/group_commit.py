@@ -43,8 +43,10 @@ class GroupCommit:
     checkpoint_rows: ClassVar[int] = 1000
     """Changed rows between checkpoints, those of the tally included; 1-4 MiB of log.
 
-    Twice as many while another thread is to make them.
+    Twice as many while another thread is to make them, and more only by the transaction that asks it to.
     """
+    deferred_rows: ClassVar[int] = 10 * checkpoint_rows
+    """Changed rows that are left to another thread at most: those of a batch that replaces a thousand objects."""
 
     def __init__(
         self,
@@ -70,6 +72,8 @@ class GroupCommit:
         self._closed = False
         self._checkpointed = connection.total_changes
         self._defer: Callable[[], None] | None = None
+        # belongs to the leader, as the connections do
+        self._is_due = False
 
     def defer_checkpoints(self, wake: Callable[[], None] | None) -> None:
         """Have another thread make checkpoints.
@@ -249,7 +253,10 @@ class GroupCommit:
         grown = self._connection.total_changes - self._checkpointed
         if grown <= self.checkpoint_rows:
             return
-        if self._defer is not None and grown <= 2 * self.checkpoint_rows:
+        # a batch of a thousand is more than twice as many at once, and its caller would wait for all of them
+        most = 2 * self.checkpoint_rows if self._is_due else self.deferred_rows
+        if self._defer is not None and grown <= most:
+            self._is_due = True
             self._defer()
         else:
             self._checkpoint()
@@ -261,7 +268,7 @@ class GroupCommit:
             with self._no_writer():
                 # it waits for no reader, as a backup
                 self._fsops.checkpoint(self._checkpoints, "PASSIVE")
-            self._checkpointed = changes
+            self._checkpointed, self._is_due = changes, False
 
     @contextmanager
     def _no_writer(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import pytest
 
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import AlreadyExistsError, StorageError
-from actorc.storage.models import Condition, ListQuery
+from actorc.storage.models import Condition, ListQuery, SmallObject
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local import INLINE_MAX, LocalEngine
 from actorc.storage.server.engines.local.index.group_commit import GroupCommit
@@ -318,6 +318,31 @@ def test_the_log_is_carried_over_by_a_thread_and_by_callers_if_that_does_not_com
         put(engine, next(keys), b"data")
     engine.close()
 
+    assert problems(open_local()) == []
+
+
+def test_a_batch_leaves_the_log_to_a_thread_and_the_next_one_carries_it_over_if_that_does_not_come(
+    open_local, disk, problems
+):
+    class Counting(type(disk)):
+        count = 0
+
+        def checkpoint(self, connection, mode):
+            self.count += 1
+            super().checkpoint(connection, mode)
+
+    counting = Counting()
+    engine = open_local(fsops=counting)
+    engine.create_bucket("bucket")
+    engine._index.defer_checkpoints(lambda: None)
+    batch = [SmallObject(f"key{number}", b"data", crc32c(b"data")) for number in range(1000)]
+    before, made = counting.count, []
+    for number in range(4):
+        engine.put_many("bucket", batch, idempotency_key=f"call{number}")
+        made.append(counting.count - before)
+    engine.close()
+
+    assert made == [0, 1, 1, 2]
     assert problems(open_local()) == []
 
 
