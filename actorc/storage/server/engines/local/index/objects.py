@@ -171,7 +171,7 @@ class Objects:
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired objects and as many generations; return whether there may be more."""
-        until = self._idempotency.now() if self._has_room() else _NO_LIMIT_US
+        until = self._idempotency.now() if self._has_room(connection) else _NO_LIMIT_US
         more = retention.expire(connection, until, limit)
         rows = connection.execute(
             f"SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? AND {intact('object')} LIMIT ?",
@@ -205,15 +205,15 @@ class Objects:
         return row[1:]
 
     def _retire(self, connection: sqlite3.Connection, place: WriteTarget, current: CurrentGeneration) -> None:
-        if current.size > self._kept.max_bytes or not self._has_room():
+        if current.size > self._kept.max_bytes or not self._has_room(connection):
             content_refs.drop(connection, current.content_id)
             return
         until_us = self._idempotency.now() + int(self._kept.seconds * 1_000_000)
         retention.replace(connection, place.bucket_id, place.name, current.size, until_us)
         retention.limit(connection, self._kept.max_bytes)
 
-    def _has_room(self) -> bool:
-        return self._fsops.free_fraction(self._path) >= self._kept.min_free
+    def _has_room(self, connection: sqlite3.Connection) -> bool:
+        return retention.has_room(connection, lambda: self._fsops.free_fraction(self._path), self._kept)
 
 
 def remove(connection: sqlite3.Connection, bucket_id: int, name: bytes, content_id: int) -> None:

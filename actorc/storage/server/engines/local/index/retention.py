@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from actorc.storage.rules import GiB, KiB
@@ -32,7 +33,15 @@ class Retention:
 def begin(connection: sqlite3.Connection) -> None:
     """Begin to count the bytes that a transaction changes; the first thing it does."""
     writing = _writing(connection)
-    writing.kept_before, writing.kept_change = None, 0
+    writing.kept_before, writing.kept_change, writing.has_room = None, 0, None
+
+
+def has_room(connection: sqlite3.Connection, free_fraction: Callable[[], float], kept: Retention) -> bool:
+    """Return whether the disk has room for replaced generations; looked at once for all changes of a transaction."""
+    writing = _writing(connection)
+    if writing.has_room is None:
+        writing.has_room = free_fraction() >= kept.min_free
+    return writing.has_room
 
 
 def seal(connection: sqlite3.Connection) -> None:

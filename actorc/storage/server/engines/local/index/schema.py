@@ -124,10 +124,12 @@ class WritingConnection(sqlite3.Connection):
     Attributes:
         kept_before: Bytes of retained generations before the transaction; None: not read yet.
         kept_change: Bytes by which the transaction has changed them so far.
+        has_room: Whether the disk has room for more of them; None: not looked at in this transaction.
     """
 
     kept_before: int | None = None
     kept_change: int = 0
+    has_room: bool | None = None
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -346,6 +346,30 @@ def test_a_batch_leaves_the_log_to_a_thread_and_the_next_one_carries_it_over_if_
     assert problems(open_local()) == []
 
 
+def test_the_room_for_replaced_objects_is_looked_at_once_for_a_batch_and_anew_for_the_next(open_local, disk):
+    class Counting(type(disk)):
+        looks = 0
+
+        def free_fraction(self, path):
+            self.looks += 1
+            return super().free_fraction(path)
+
+    counting = Counting()
+    engine = open_local(fsops=counting)
+    engine.create_bucket("bucket")
+    batch = [SmallObject(f"key{number}", b"data", crc32c(b"data")) for number in range(20)]
+    _, second, third = (engine.put_many("bucket", batch, idempotency_key=name) for name in "abc")
+    kept = [engine.read("bucket", info.key, generation=info.generation).info for info in second]
+    counting.free, looks = 0.0, counting.looks
+    engine.put_many("bucket", batch, idempotency_key="d")
+
+    assert (looks, counting.looks) == (2, 3)
+    assert kept == second
+    for info in third:
+        with pytest.raises(StorageError):
+            engine.read("bucket", info.key, generation=info.generation)
+
+
 def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
     class Slow(type(disk)):
         begun = threading.Event()
