@@ -10,11 +10,11 @@ from actorc.random_ids import random_id
 from actorc.storage._wire import messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, decode_chunk
 from actorc.storage.errors import DamagedMessageError
-from actorc.storage.models import ByteRange, Destination, ObjectInfo, PartInfo
+from actorc.storage.models import WHOLE, ByteRange, Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
 from . import answer_checks
-from .payload import Download, Upload
+from .payload import Download, Upload, whole_object
 from .retries.deadline import time_for
 from .write_call import WriteCall
 
@@ -140,10 +140,13 @@ class SmallRead:
         if answer.too_large:
             return None
         asked = self.request
-        download = Download(self._part, self._generation)
         info = messages.object_info(answer.object)
         # described before it is fed: bytes of another object are refused before they are summed
-        download.describe(answer_checks.of_read(info, asked.bucket, asked.key, self._generation, asked.if_match))
+        answer_checks.of_read(info, asked.bucket, asked.key, self._generation, asked.if_match)
+        if len(answer.chunks) == 1 and self._part == WHOLE:
+            return whole_object(messages.chunk(answer.chunks[0]), info)
+        download = Download(self._part, self._generation)
+        download.describe(info)
         data = b"".join([download.feed(messages.chunk(chunk)) for chunk in answer.chunks])
         download.finish()
         return data

@@ -197,7 +197,7 @@ class Download:
         """
         # verified here, before the caller sees a byte; what arrived damaged is asked for again
         if self.info is None or chunk.offset != self._next or crc32c(chunk.data) != chunk.crc32c:
-            raise IntegrityError("bytes arrived damaged or out of order; they were not used", retryable=True)
+            raise _damaged()
         self._next += len(chunk.data)
         self.sums.add(chunk.data, chunk.crc32c)
         return chunk.data
@@ -212,7 +212,31 @@ class Download:
             raise IntegrityError("the server ended a download early", retryable=True)
         whole = self._part.offset == 0 and self._stop == self.info.size
         if whole and self.sums.whole() != self.info.crc32c:
-            raise IntegrityError("the object does not match its checksum", self.info.bucket, self.info.key)
+            raise _unlike(self.info)
+
+
+def whole_object(chunk: Chunk, info: ObjectInfo) -> bytes:
+    """Return the bytes of a chunk that must be all of an object, summed once for both of its checksums.
+
+    The same as a `Download` of it, in a third of the time, which is much of that of a small object.
+
+    Raises:
+        IntegrityError: They are damaged or not all (retryable), or do not match the checksum of the object.
+    """
+    total = crc32c(chunk.data)
+    if chunk.offset or len(chunk.data) != info.size or total != chunk.crc32c:
+        raise _damaged()
+    if total != info.crc32c:
+        raise _unlike(info)
+    return bytes(chunk.data)
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError("bytes arrived damaged or out of order; they were not used", retryable=True)
+
+
+def _unlike(info: ObjectInfo) -> IntegrityError:
+    return IntegrityError("the object does not match its checksum", info.bucket, info.key)
 
 
 def _frames(pieces: Iterable[bytes | memoryview], size: int = MAX_CHUNK_SIZE) -> Iterator[bytes | memoryview]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc.storage._rpc.byte_source import SourceFailedError
-from actorc.storage._rpc.payload import Download, Upload, _frames
+from actorc.storage._rpc.payload import Download, Upload, _frames, whole_object
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, ObjectInfo
@@ -153,3 +153,28 @@ def test_another_generation_is_never_mixed_in():
 
     with pytest.raises(IntegrityError, match="another generation"):
         download.describe(info(b"abcdef", generation=8))
+
+
+@pytest.mark.parametrize(
+    ("came", "retryable"),
+    [
+        (chunk(b"hell", 0), True),
+        (chunk(b"hello!", 0), True),
+        (chunk(b"hello", 1), True),
+        (Chunk(0, b"hellO", crc32c(b"hello")), True),
+        (chunk(b"hellO", 0), False),
+    ],
+    ids=["too short", "too long", "not from the beginning", "unlike its checksum", "unlike that of the object"],
+)
+def test_one_chunk_is_a_whole_object_only_if_a_download_of_it_would_be_complete(came, retryable):
+    def downloaded():
+        download = Download()
+        download.describe(info(b"hello"))
+        download.feed(came)
+        download.finish()
+
+    assert whole_object(chunk(b"hello", 0), info(b"hello")) == b"hello"
+    for receive in (downloaded, lambda: whole_object(came, info(b"hello"))):
+        with pytest.raises(IntegrityError) as raised:
+            receive()
+        assert raised.value.retryable is retryable
