@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("actorc", "lucas_storage")
+TOPS = (*PACKAGES, "actorc/storage", "actorc/controller")
+FULL = {"engines.local": "actorc.storage.server.engines.local"}
 
 
 @pytest.mark.slow
@@ -26,6 +30,30 @@ def test_imports_go_down_only():
     )
 
     assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "package", ["lucas_storage", "actorc.storage", "actorc.storage.server", "engines.local", "actorc.controller"]
+)
+def test_the_layers_are_told_as_they_are(package):
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [
+        each["layers"] for each in contracts if each.get("containers", [""])[0] in (package, FULL.get(package))
+    ]
+    (told,) = re.findall(rf"^\| `{re.escape(package)}` \| (.*) \|$", ARCHITECTURE, re.MULTILINE)
+
+    assert told.replace(", ", " : ").split(" · ") == [layer for layer in layers if not layer.startswith("(")]
+
+
+def test_every_folder_and_every_module_above_the_folders_is_in_the_architecture():
+    folders = {file.parent for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
+    modules = {file for top in TOPS for file in (ROOT / top).glob("*.py") if not file.stem.startswith("__")}
+    names = {path.stem for path in folders | modules if "_generated" not in path.parts}
+
+    assert {name for name in names if not re.search(rf"\b{name}\b", ARCHITECTURE)} == set()
 
 
 def test_no_file_imports_itself_by_way_of_others():
