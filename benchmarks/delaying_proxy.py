@@ -110,8 +110,14 @@ class Proxy:
             await loop.sock_connect(server, self._target)
             up, down = (Pipe(direction, self._rtt, self._window) for direction in (self._up, self._down))
             pumps = (up.read(client), up.write(server), down.read(server), down.write(client))
-            with contextlib.suppress(OSError):
-                await asyncio.gather(*pumps)
+            try:
+                # All end before the sockets close: else the loop keeps a number as watched that a later connection has,
+                # and never tells that one of its bytes.
+                async with asyncio.TaskGroup() as group:
+                    for pump in pumps:
+                        group.create_task(pump)
+            except* OSError:
+                pass
 
 
 def _prepared(end):
