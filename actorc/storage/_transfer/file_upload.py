@@ -32,7 +32,7 @@ _MOST_PARTS: Final = MOST_STREAMS + 2
 """Parts of both kinds at most; each has a connection of its own, since two would share the window of one."""
 _MEASURED: Final = 12 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
-_BUFFERED: Final = 8 * MiB
+_BUFFERED: Final = 6 * MiB
 """Bytes of the first part that buffers take at once, before the first measurement."""
 
 

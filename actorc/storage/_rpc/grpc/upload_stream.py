@@ -16,8 +16,10 @@ from .frame_queue import FrameQueue, QueueClosedError
 
 T = TypeVar("T")
 
-_FRAMES_WAITING: Final = 4
-"""Frames in the queue; with those in gRPC's own buffers they bound the memory of an upload."""
+_FRAMES_WAITING: Final = 2
+"""Frames in the queue: one that gRPC is about to take, and one behind it.
+
+With those in gRPC's own buffers they bound the memory of an upload; more of them made none faster."""
 
 
 class UploadStream(Generic[T]):
