@@ -125,6 +125,20 @@ def holds(value: Any, kind: type) -> bool:
     return False
 
 
+def holds_beside_objects(value: Any, kind: type) -> bool:
+    """Return whether an object of exactly this class is within built-in containers, which may contain themselves."""
+    seen = set[int]()
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if kind in kinds:
+            return True
+        new = {id(item): item for item in level if type(item) in BUILT_IN and id(item) not in seen}
+        seen |= new.keys()
+        level = list(chain.from_iterable(map(_content, new.values())))
+    return False
+
+
 def _content(value: Any) -> Iterable[Any]:
     kind = type(value)
     if kind in _MAPPINGS:

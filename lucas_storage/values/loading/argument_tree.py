@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from lucas_storage.containers import BUILT_IN, Parts, apart, holds
+from lucas_storage.containers import BUILT_IN, Parts, apart, holds, holds_beside_objects
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
 from lucas_storage.formats import holds_references
@@ -235,6 +235,8 @@ class Parameter:
             return Done(value)
         # Data may hold references of its own, and becomes what the annotation asks. A pickle is what it was.
         kind = type(value)
+        if annotation == ANY and kind in BUILT_IN and not holds_beside_objects(value, ArtifactRef):
+            return Done(value)
         if kind in BUILT_IN or kind is ArtifactRef or isinstance(annotation, _DECIDED_BY_VALUE):
             return self.node(value, annotation, fresh=True)
         return Done(value)

@@ -40,6 +40,7 @@ from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 
 from . import inner_artifacts, object_pickles
+from .many_objects import has_many_objects
 from .policy import Fixed, Policies, Policy, is_inline
 from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded
 from .streams import streamed
@@ -75,6 +76,9 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
         if found is not None:
             return _sent(value, *found, policy)
     leaving = _Result(function, policy)
+    together = leaving.together(value, annotation)
+    if together is not None:
+        return together.to_json()
     try:
         return _travelling(leaving.skeleton(value, annotation), policy)
     except wire_form.TooDeepError:
@@ -104,6 +108,9 @@ def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
 def stored(value: Any, policy: Policies) -> ArtifactRef:
     """Return the reference of a value that is stored whole, or within the reference if the policy says so."""
     leaving = _Result(None, policy)
+    together = leaving.together(value, ANY)
+    if together is not None:
+        return together
     try:
         return _as_artifact(leaving.skeleton(value, ANY), policy)
     except wire_form.TooDeepError:
@@ -182,6 +189,15 @@ class _Result:
             return Done(inner_artifacts.note(ref, refs))
 
         return Pending(stored, leaves, does_io=True)
+
+    def together(self, value: Any, annotation: Annotation) -> ArtifactRef | None:
+        """Return the reference of data with many objects, stored as one pickle; None for all other values."""
+        if has_options(annotation) or not has_many_objects(value, self.policy.inline_max):
+            return None
+        try:
+            return self.as_object(value, annotation)
+        except (ArtifactError, ValueError):  # told of the very object, when each is stored apart
+            return None
 
     def as_object(self, value: Any, annotation: Annotation) -> ArtifactRef:
         """Return the reference of data that is nested too deeply for its formats: a pickle, as of any object.

@@ -420,3 +420,76 @@ def test_data_deeper_than_json_is_a_pickle_in_which_arrays_are_references(storag
 def test_data_too_deep_for_json_is_refused_where_pickles_are_denied():
     with storage_context(pickle="deny"), pytest.raises(UnsafeFormatError, match="LUCAS_STORAGE_PICKLE=deny"):
         with_storage(lambda: nested(150, 1))()
+
+
+@dataclass
+class Known:
+    name: str
+    others: list[Any]
+
+
+def known_to_each_other(count):
+    found = [Known(str(number), []) for number in range(count)]
+    for one in found:
+        one.others = found
+    return found
+
+
+MANY = {
+    "dataclasses": lambda: [Report(str(number), [number]) for number in range(500)],
+    "enumeration in dicts": lambda: [{"number": number, "colour": Colour.RED} for number in range(500)],
+    "named tuples as values": lambda: {str(number): Named("n", number) for number in range(500)},
+    "times of pandas": lambda: [pd.Timestamp(number) for number in range(500)],
+    "members of a set": lambda: {Frozen(str(number), number) for number in range(500)},
+    "beside an array": lambda: [np.arange(5000), *(Report(str(number), None) for number in range(500))],
+}
+
+
+@pytest.mark.parametrize("make", MANY.values(), ids=MANY)
+def test_many_objects_are_one_artifact_beside_arrays(storage, make):
+    sent = with_storage(make)()
+
+    assert "$artifact" in sent
+    ref = ArtifactRef.parse(sent)
+    assert ref.format.startswith("pickle5@")
+    assert form(received(sent)) == form(make())
+    assert storage.put(make()).format == ref.format
+
+
+def test_many_objects_that_know_each_other_still_do():
+    arrived = passed_on(known_to_each_other(500))
+
+    assert len(arrived) == 500
+    assert all(one.others[0] is arrived[0] for one in arrived)
+
+
+def test_few_objects_travel_one_by_one_beside_data():
+    sent = with_storage(lambda: {"score": 1, "best": Report("a", 1)})()
+
+    assert sent["score"] == 1
+    assert "$artifact" in sent["best"]
+
+
+def test_files_and_references_among_many_objects_arrive_as_ever(storage, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("content")
+    objects = [Report(str(number), None) for number in range(300)]
+
+    of_file = passed_on([path, *objects])
+    of_reference = passed_on([storage.put([1, 2]), *objects])
+    of_generator = passed_on([iter([1, 2]), *objects])
+
+    assert of_file[0].read_text() == "content"
+    assert (of_reference[0], of_generator[0]) == ([1, 2], [1, 2])
+    assert of_file[1:] == of_reference[1:] == of_generator[1:] == objects
+
+
+def test_the_object_that_cannot_be_stored_is_named_among_many():
+    class Held:
+        def __reduce__(self):
+            raise TypeError
+
+    with pytest.raises(NoFormatError, match="Held"):
+        with_storage(lambda: [*MANY["dataclasses"](), Held()])()
+    with storage_context(pickle="deny"), pytest.raises(UnsafeFormatError, match="Report"):
+        with_storage(MANY["dataclasses"])()
