@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from actorc.storage.errors import NetworkError, StorageError
 from actorc.storage.rules import MAX_BATCH_OBJECT
@@ -24,7 +24,12 @@ _TRUSTED_FOR: Final = 12 * 3600.0
 """Seconds for which an artifact is taken to be there still: collections of garbage leave alone what is as young."""
 
 
-_Bodies: TypeAlias = Mapping[str, tuple[EncodedBody, Format]]
+_Name = TypeVar("_Name")
+Place: TypeAlias = tuple[str, str, str | None]
+"""Address and bucket of a store, and the version of a function.
+
+By address and not by name: within another `storage_context`, the same name may be another server."""
+Body: TypeAlias = tuple[EncodedBody, Format]
 
 
 class ShippedFunction(Protocol):
@@ -50,7 +55,7 @@ class RecordedFunction:
 
     def __init__(self, function: ShippedFunction) -> None:
         self._function = function
-        self._known: dict[tuple[Any, ...], tuple[float, dict[str, bytes]]] = {}
+        self._known: dict[Place, tuple[float, dict[str, bytes]]] = {}
 
     def fields(self, storage: ArtifactStore, version: str | None) -> dict[str, bytes]:
         """Return the references ``source`` and ``shipped``, encoded, as far as the artifacts can be stored.
@@ -59,23 +64,61 @@ class RecordedFunction:
             storage: Its default bucket takes them.
             version: The version of the function; another one is stored anew.
         """
-        # By address and not by name: within another `storage_context`, the same name may be another server.
-        place = storage.endpoint, storage.bucket, version
-        at, fields = self._known.get(place, (float("-inf"), {}))
-        if time.monotonic() - at > _TRUSTED_FOR:
-            stored = _stored(storage, self._function)
-            fields = {name: json.dumps(ref.to_json(), separators=(",", ":")).encode() for name, ref in stored.items()}
-            self._known[place] = time.monotonic(), fields
-        return fields
+        place = _place(storage, version)
+        if not self.is_stored(place):
+            self.note(place, _stored(storage, self._function))
+        return self._known[place][1]
+
+    def is_stored(self, place: Place) -> bool:
+        """Return whether the artifacts are known to be at a place."""
+        at, _ = self._known.get(place, (float("-inf"), {}))
+        return time.monotonic() - at <= _TRUSTED_FOR
+
+    def note(self, place: Place, refs: Mapping[str, ArtifactRef]) -> None:
+        """Note that artifacts were stored at a place."""
+        fields = {name: json.dumps(ref.to_json(), separators=(",", ":")).encode() for name, ref in refs.items()}
+        self._known[place] = time.monotonic(), fields
+
+    def bodies(self, storage: ArtifactStore) -> dict[str, Body]:
+        """Return what is to be stored, by the names of the fields."""
+        return _bodies(storage, self._function)
 
     def source(self) -> str | None:
         """Return the source of the function, None if it cannot be found."""
         return _text(self._function)
 
 
+def store_together(storage: ArtifactStore, versions: Mapping[RecordedFunction, str | None]) -> None:
+    """Store the functions that are not known to be stored by one call; what that refuses is left to `fields`.
+
+    Args:
+        storage: Its default bucket takes them.
+        versions: Functions, each with its version.
+
+    Raises:
+        NetworkError: The store is away.
+    """
+    places = {each: _place(storage, version) for each, version in versions.items()}
+    missing = [each for each, place in places.items() if not each.is_stored(place)]
+    if len(missing) < 2:
+        return
+    bodies = {(each, name): body for each in missing for name, body in each.bodies(storage).items()}
+    try:
+        refs = _together(storage, bodies)
+    except NetworkError:
+        raise
+    except StorageError:
+        return
+    for each in missing if refs else ():
+        each.note(places[each], {name: ref for (function, name), ref in refs.items() if function is each})
+
+
+def _place(storage: ArtifactStore, version: str | None) -> Place:
+    return storage.endpoint, storage.bucket, version
+
+
 def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, ArtifactRef]:
-    made = {"source": _source(function), "shipped": _pickle(function) if storage.can_sign else None}
-    bodies = {name: (EncodedBody(body[0]), format_by_id(body[1])) for name, body in made.items() if body is not None}
+    bodies = _bodies(storage, function)
     try:
         return _together(storage, bodies) or _one_by_one(storage, bodies)
     except NetworkError:
@@ -84,14 +127,19 @@ def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, Arti
         return _one_by_one(storage, bodies)
 
 
-def _together(storage: ArtifactStore, bodies: _Bodies) -> dict[str, ArtifactRef]:
-    """Store bodies by one call; none if they do not fit into one."""
-    if any(body.size > MAX_BATCH_OBJECT for body, _ in bodies.values()):
+def _bodies(storage: ArtifactStore, function: ShippedFunction) -> dict[str, Body]:
+    made = {"source": _source(function), "shipped": _pickle(function) if storage.can_sign else None}
+    return {name: (EncodedBody(body[0]), format_by_id(body[1])) for name, body in made.items() if body is not None}
+
+
+def _together(storage: ArtifactStore, bodies: Mapping[_Name, Body]) -> dict[_Name, ArtifactRef]:
+    """Store bodies by one call; none if one of them is too large for that."""
+    if not bodies or any(body.size > MAX_BATCH_OBJECT for body, _ in bodies.values()):
         return {}
-    return dict(zip(bodies, storage.keep_all([*bodies.values()]), strict=True)) if bodies else {}
+    return dict(zip(bodies, storage.keep_all([*bodies.values()]), strict=True))
 
 
-def _one_by_one(storage: ArtifactStore, bodies: _Bodies) -> dict[str, ArtifactRef]:
+def _one_by_one(storage: ArtifactStore, bodies: Mapping[str, Body]) -> dict[str, ArtifactRef]:
     """Store those of the bodies that the store takes."""
     found: dict[str, ArtifactRef] = {}
     for name, (body, fmt) in bodies.items():

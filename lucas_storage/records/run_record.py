@@ -14,25 +14,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from typing import Any, Final, Protocol
 
 from actorc.storage.errors import StorageError
-from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.declared_settings import Settings
-from lucas_storage.engine.provenance import current_place
 from lucas_storage.openlineage.run_events import Failure, events_of_run
-from lucas_storage.refs import ArtifactRef
 
-from . import record_store, run_index
-from .distant_steps import DistantStep, joined, text_in_run, told_by_others
+from . import record_store, recorded_functions, run_entries, run_index
+from .distant_steps import DistantStep, text_in_run, told_by_others
 from .machine import surroundings
 from .record_store import Prepared
 from .record_writer import BEAT, LOOK, Make, RecordWriter
 from .recorded_functions import RecordedFunction
-from .run_history import run_of
-from .step_note import RecordedValues, StepNote, measured, mentioned, message_of, parts_of
+from .step_note import RecordedValues, StepNote, measured, mentioned, message_of, parts_of, place_in_graph
 from .ulid import ulid
 
 logger = logging.getLogger(__name__)
@@ -93,6 +88,8 @@ class RunLog:
         self._inputs: dict[str, Any] = {}
         self._parameters: dict[str, bytes] = {}
         self._functions: dict[bytes, int] = {}
+        self._codes: dict[RecordedFunction, str | None] = {}
+        """Functions of steps that have ended, and their versions, which are still to be stored."""
         self._room = WHOLE_MAX
         self._heard = time.monotonic()
         self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
@@ -216,7 +213,7 @@ class RunLog:
         return f"{len(reused)} of {len(steps)} steps reused{names}, {len(steps) - len(reused)} executed"
 
     def _began(self, note: StepNote) -> None:
-        _place_in_graph(note)
+        place_in_graph(note)
         with self._lock:
             self._under_way[note.key] = note
             self._parallel = max(self._parallel, len(self._under_way))
@@ -230,6 +227,8 @@ class RunLog:
             note.is_ended = True
             del self._under_way[note.key]
             self.steps.append(note)
+            if note.code is not None and note.values == "all":
+                self._codes[note.code] = note.version
         # The record of the process that runs a distant step says all, unless that process does not get so far.
         is_told = note.told is not None and note.error is None and not note.is_going_on
         if self._writer is not None and not self._given_up and not is_told:
@@ -252,6 +251,10 @@ class RunLog:
 
     def _of_step(self, note: StepNote) -> list[Prepared]:
         assert self._storage is not None
+        with self._lock:
+            codes, self._codes = self._codes, {}
+        # Those of all steps that wait, with the first of them.
+        recorded_functions.store_together(self._storage, codes)
         # A step that the end of the run finds unwritten needs no record of its own: an object takes a store longer than
         # all else of a short step. One that is written already, or is told by another process, keeps its record.
         is_spare = self._over.is_set() and not note.is_going_on and note.told is None
@@ -277,22 +280,9 @@ class RunLog:
         functions = b"[%b]" % b",".join(self._functions)
         return [
             self._of_run(facts, {**self._parameters, "functions": functions, "steps": steps}),
-            *run_index.prepared(self._storage, self._entries(facts, notes, told)),
+            *run_entries.prepared(self._storage, self.key, facts, notes, told),
             run_index.prepared_mark(self._storage, self.key),
         ]
-
-    def _entries(
-        self, facts: dict[str, Any], notes: list[StepNote], told: dict[str, dict[str, Any]]
-    ) -> list[run_index.IndexEntry]:
-        # Looked for first, as the values of most quick runs travel within calls.
-        mentions = chain(
-            facts["in"].values(), [facts["out"]], *([*note.inputs.values(), note.outputs] for note in notes)
-        )
-        is_none_stored = not any(type(mention) is ArtifactRef for each in mentions for mention in each)
-        if is_none_stored and not told and not any(note.inner for note in notes):
-            return []
-        of_steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
-        return run_index.entries_of(run_of(self.key, {**facts, "steps": of_steps}))
 
     def _facts(self, status: str) -> dict[str, Any]:
         facts = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
@@ -301,18 +291,6 @@ class RunLog:
     def _of_run(self, facts: dict[str, Any], parts: dict[str, bytes]) -> Prepared:
         assert self._storage is not None
         return Prepared(self._storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))
-
-
-def _place_in_graph(note: StepNote) -> None:
-    """Add to a record, and to the place of the step in its graph, which step follows which."""
-    place, scope = current_place(), current.step_scope()
-    if place is None:
-        return
-    if scope is not None and scope.is_nested:
-        note.after += place.recorded[-1:]
-    else:
-        note.after += place.after
-        place.recorded.append(note.key)
 
 
 def reason_of(error: Exception) -> str:

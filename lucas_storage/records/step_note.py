@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from lucas_storage import current
 from lucas_storage._tracebacks import shorten
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.containers import walked
+from lucas_storage.engine.provenance import current_place
 from lucas_storage.refs import ArtifactRef, is_tagged
 from lucas_storage.values.storing.inner_artifacts import Inner
 
@@ -187,6 +189,18 @@ class StepNote:
 def brief(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a step without the fields that may be large."""
     return {name: value for name, value in record.items() if name not in _LARGE} | {"brief": True}
+
+
+def place_in_graph(note: StepNote) -> None:
+    """Add to a record, and to the place of the step in its graph, which step follows which."""
+    place, scope = current_place(), current.step_scope()
+    if place is None:
+        return
+    if scope is not None and scope.is_nested:
+        note.after += place.recorded[-1:]
+    else:
+        note.after += place.after
+        place.recorded.append(note.key)
 
 
 @contextlib.contextmanager

@@ -167,7 +167,7 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
 
     chain = chain_of(scale, shift, total)
     run(chain, {"x": np.arange(127)})
-    # The first run stores the functions as well, each with its source.
+    # The first run stores the functions as well, with their sources.
     first = names(asked)
     asked.clear()
     assert run(chain, {"x": np.arange(128)}) == 24_512
@@ -175,7 +175,7 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     prefixes = [each["key"].partition("/")[0] for each in objects]
 
     assert (name, bucket) == ("put_objects", storage.bucket)
-    assert first == ["put_objects"] * 4
+    assert first == ["put_objects"] * 2
     # The steps are in the record of their run.
     assert sorted(prefixes) == ["lineage", *["memo"] * 3, "runs"]
     assert [sorted(step.given) for step in run_history.find(storage, "last").steps] == [["x"]] * 3
