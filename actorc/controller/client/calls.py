@@ -35,7 +35,7 @@ class Calls:
         self._connection = through or connection.establish()
         self._session_id = str(uuid.uuid4())
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the two below
         self._made: dict[CallKey, Session] = {}
         self._is_closed = False
 

@@ -83,6 +83,7 @@ def replace_private(path: Path, text: str, *, durable: bool = False) -> None:
         Path(draft).unlink(missing_ok=True)
         raise
     if durable:
+        # the name as well, or after a power cut the file of before could be back
         _sync_directory(path.parent)
 
 

@@ -146,6 +146,7 @@ class Holder:
     def __init__(self) -> None:
         self._held: set[tuple[Leases, str]] = set()
         self._handed: dict[str, int] = {}
+        # Guards what is held: a lease that two threads took would be released once, and its copy never removed.
         self._lock = threading.Lock()
 
     def hold(self, leases: Leases, address: str) -> None:

@@ -72,6 +72,7 @@ class FsOps:
 
     def sync_directory(self, path: Path) -> None:
         """Sync the names in the directory."""
+        # fsync of a file says nothing about its name: a rename without this may be undone by a power cut
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
