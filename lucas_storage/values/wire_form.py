@@ -22,8 +22,6 @@ _CARRIED: Final = (b'{"$artifact"', b'{"$tuple"')
 """Tags of what engines carry: a reference, and a tuple, of which some make a list."""
 _SCALARS: Final = JSON_2.scalars.keys() - {ArtifactRef}
 """Types of the standard library of which data holds values; for others, such as numpy's, their formats are asked."""
-TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
-"""The text of the error for such a value, on every way."""
 
 
 class TooDeepError(ValueError):
@@ -80,7 +78,7 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
         # Never a pickle, in which nobody would find the references.
         return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, format_by_id(_NEWEST).encode(skeleton))
     except NoFormatError as error:
-        raise TooDeepError(TOO_DEEP) from error
+        raise TooDeepError(too_deep()) from error
 
 
 def is_plain(fmt: Format, data: Encoded) -> bool:
@@ -119,6 +117,11 @@ def with_refs(value: Any) -> Any:
             return ArtifactRef.parse(value)
         return {key: with_refs(item) for key, item in value.items()}
     return type(value)(map(with_refs, value)) if type(value) in (list, tuple) else value
+
+
+def too_deep(subject: str = "a value") -> str:
+    """Return the text of the error for a value that contains itself, or is nested too deeply, on every way."""
+    return f"{subject} refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
 def placeholder(where: str) -> str:

@@ -124,7 +124,7 @@ class Parameter:
             case Word(word) if annotation != ANY:
                 return self._word(value, word, fresh=fresh)
             case ListOf() | SetOf() | DictOf() | TupleOf() | TupleOfAnyLength() if _is_scalar(value):
-                raise TypeError(f"{self._subject()} {mismatch(value, shown(annotation))}")
+                raise TypeError(f"{self.subject()} {mismatch(value, shown(annotation))}")
             case Record():
                 return self._record(value, annotation, fresh=fresh)
         return self._container(value, annotation, fresh=fresh)
@@ -193,7 +193,7 @@ class Parameter:
             return made(cls, names, fields)
         except Exception as error:
             # Of its own class still: it is the user's, or that of a package that checks values.
-            error.add_note(f"It was raised when {self._subject()} was made into a {cls.__name__}.")
+            error.add_note(f"It was raised when {self.subject()} was made into a {cls.__name__}.")
             raise
 
     def _reference(self, value: Any, annotation: Annotation) -> Node:
@@ -205,7 +205,7 @@ class Parameter:
         if isinstance(wanted, Made):
             return self.node(value, annotation, fresh=False)
         if wanted == PATH and ref.format == TEXT and not ref.filename:
-            raise TypeError(f"{self._subject()} {mismatch('', PATH.name)}")
+            raise TypeError(f"{self.subject()} {mismatch('', PATH.name)}")
         if ref.format == STREAM and isinstance(wanted, IteratorOf):
             return self._pending(partial(self._items, ref, wanted.items), does_io=True)
         # The reference that stands for None, which engines cannot carry: a parameter gets None itself.
@@ -271,16 +271,17 @@ class Parameter:
             return job()
         except (TypeError, DecodeError, NoFormatError) as error:
             # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
-            raise TypeError(f"{self._subject()} {mismatch(value, word)}") from error
+            raise TypeError(f"{self.subject()} {mismatch(value, word)}") from error
 
     def _told(self, job: Callable[[], Any]) -> Any:
         """Run a job; its type errors begin with the name of the parameter."""
         try:
             return job()
         except TypeError as error:
-            raise TypeError(f"{self._subject()} {error}") from error
+            raise TypeError(f"{self.subject()} {error}") from error
 
-    def _subject(self) -> str:
+    def subject(self) -> str:
+        """Return what errors call the value."""
         return f"parameter {self.name!r} of {self.call.function!r}" if self.name else "the value"
 
 

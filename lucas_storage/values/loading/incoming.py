@@ -8,9 +8,9 @@ from typing import Any
 
 from lucas_storage.values.annotations.annotation import ANY, Annotation
 from lucas_storage.values.annotations.annotation_reader import read
-from lucas_storage.values.parallel_resolution import branch, resolved
+from lucas_storage.values.parallel_resolution import Node, branch, resolved
 from lucas_storage.values.storing.policy import ByOptions, Policies
-from lucas_storage.values.wire_form import TOO_DEEP
+from lucas_storage.values.wire_form import too_deep
 
 from .argument_tree import Call, Parameter
 from .record_fields import Classes
@@ -42,12 +42,10 @@ def resolve(
     call = Call(function, policy, classes)
     try:
         # One tree for all parameters, so that their artifacts are loaded at the same time.
-        nodes = [
-            Parameter(name, call).node(value, annotations.get(name, ANY), fresh=False) for name, value in given.items()
-        ]
+        nodes = [_node(Parameter(name, call), value, annotations.get(name, ANY)) for name, value in given.items()]
         values = resolved(branch(nodes, list))
     except RecursionError as error:
-        raise ValueError(TOO_DEEP) from error
+        raise ValueError(too_deep(f"an argument of {function!r}")) from error
     return dict(zip(given, values, strict=True))
 
 
@@ -66,6 +64,13 @@ def value_of(value: Any, annotation: Any = None) -> Any:
     wanted = ANY if annotation is None else read(annotation, classes=classes)
     parameter = Parameter(None, Call(None, ByOptions(), classes))
     try:
-        return resolved(parameter.node(value, wanted, fresh=False))
+        return resolved(_node(parameter, value, wanted))
     except RecursionError as error:
-        raise ValueError(TOO_DEEP) from error
+        raise ValueError(too_deep()) from error
+
+
+def _node(parameter: Parameter, value: Any, annotation: Annotation) -> Node:
+    try:
+        return parameter.node(value, annotation, fresh=False)
+    except RecursionError as error:
+        raise ValueError(too_deep(parameter.subject())) from error

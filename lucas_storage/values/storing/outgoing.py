@@ -130,7 +130,7 @@ class _Result:
         try:
             return resolved(self.node(value, annotation))
         except RecursionError as error:
-            raise ValueError(wire_form.TOO_DEEP) from error
+            raise ValueError(self._too_deep()) from error
 
     def node(self, value: Any, annotation: Annotation) -> Node:
         """Return the tree of a value, the options of its annotation followed."""
@@ -207,11 +207,11 @@ class _Result:
             UnsafeFormatError: Pickles are denied, or cannot be signed.
         """
         if has_options(annotation):
-            raise ValueError(wire_form.TOO_DEEP)
+            raise ValueError(self._too_deep())
         try:
             ref: ArtifactRef = resolved(self._pickle(value))
         except RecursionError as error:
-            raise ValueError(wire_form.TOO_DEEP) from error
+            raise ValueError(self._too_deep()) from error
         return ref
 
     def stored_as(self, value: Any, options: StoredAs) -> ArtifactRef:
@@ -238,10 +238,13 @@ class _Result:
         try:
             line = json_line(skeleton)
         except NoFormatError as error:
-            raise ValueError(wire_form.TOO_DEEP) from error
+            raise ValueError(self._too_deep()) from error
         if len(inner) < inner_artifacts.MOST:
             inner += inner_artifacts.references_in(skeleton, Encoded((line,)))
         return line
+
+    def _too_deep(self) -> str:
+        return wire_form.too_deep() if self.function is None else wire_form.too_deep(f"the result of {self.function!r}")
 
     def _leaf(self, job: Callable[[], ArtifactRef], *, does_io: bool = True) -> Node:
         return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)

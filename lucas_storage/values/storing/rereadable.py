@@ -9,7 +9,7 @@ from typing import Any, Final
 from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.formats.json_data.plain_data import SCALARS
 from lucas_storage.refs import is_tagged
-from lucas_storage.values.wire_form import TOO_DEEP
+from lucas_storage.values.wire_form import too_deep
 
 from .outgoing import stored
 from .policy import Policies
@@ -25,10 +25,14 @@ def rereadable(given: Mapping[str, Any], policy: Policies) -> dict[str, Any]:
         ArtifactError: One of them cannot be stored.
         ValueError: A value contains itself.
     """
+    return {name: _of_parameter(name, value, policy) for name, value in given.items()}
+
+
+def _of_parameter(name: str, value: Any, policy: Policies) -> Any:
     try:
-        return {name: _rereadable(value, policy) for name, value in given.items()}
+        return _rereadable(value, policy)
     except RecursionError as error:
-        raise ValueError(TOO_DEEP) from error
+        raise ValueError(too_deep(f"parameter {name!r}")) from error
 
 
 def _rereadable(value: Any, policy: Policies) -> Any:

@@ -235,9 +235,14 @@ def test_data_that_contains_itself_is_refused():
     loop: list[Any] = []
     loop.append(loop)
 
-    for passed_on in (returned, received):
-        with pytest.raises(ValueError, match="refers to itself"):
-            passed_on(loop)
+    @with_storage
+    def twice(loop):
+        raise AssertionError
+
+    with pytest.raises(ValueError, match=r"^the result of .* refers to itself"):
+        returned(loop)
+    with pytest.raises(ValueError, match=r"^parameter 'loop' of 'twice' refers to itself"):
+        twice(loop=loop)
 
 
 def test_an_error_of_a_result_names_the_function():
