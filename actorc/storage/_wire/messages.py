@@ -32,11 +32,12 @@ _BRIEF = 160
 _OF_A_SERVER = tuple(each.name for each in fields(ServerInfo) if each.name not in {"capabilities", "time"})
 """Fields of `ServerInfo` that the message has by the same name and with the same value."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)  # made once: every answer has a time, and each entry of a listing or batch
 
 
 def microseconds(moment: datetime) -> int:
     """Return an aware time as whole microseconds since the epoch."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment(us: int) -> datetime:
