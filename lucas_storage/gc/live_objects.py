@@ -93,6 +93,7 @@ def _keep_all(
 ) -> None:
     """Note the keeper of each artifact that is reached: of several the one that counts longest."""
     done: set[ArtifactRef] = set()
+    reaching = {ref for ref, found in held.items() if found.parts or found.refs}
     # Those that count longest first, so that the first that reaches an artifact is its keeper.
     for _, group in groupby(sorted(roots, key=_weakness), key=_weakness):
         equal = list(group)
@@ -100,8 +101,9 @@ def _keep_all(
         for keeper, ref in equal:
             if ref.inline is None:
                 keepers.setdefault(ref.key, keeper)
-        for keeper, ref in equal:
-            _keep_reached(keepers, keeper, ref, held, done)
+        for keeper, ref in equal if reaching else ():
+            if ref in reaching:
+                _keep_reached(keepers, keeper, ref, held, done)
 
 
 def _weakness(root: tuple[Keeper, ArtifactRef]) -> float:

@@ -55,7 +55,7 @@ class BackupDirectory:
         """Keep the directory, made if it is missing, for a backup of the data directory `store` within the block.
 
         Raises:
-            InvalidParameterError: It holds other things, or backups of another data directory.
+            InvalidParameterError: It holds other things, or backups of another data directory, or is led elsewhere.
             StorageError: Another backup, or a restore, uses it.
         """
         self._check_place(store)
@@ -162,9 +162,22 @@ class BackupDirectory:
         # first out of its place, so that a killed process leaves no half of a snapshot there
         self._fsops.rename(self.snapshots / name, self.incoming / name)
         self._fsops.sync_directory(self.snapshots)
-        shutil.rmtree(self.incoming / name)
+        if (self.incoming / name).is_symlink():
+            # what it leads to is not this directory's
+            (self.incoming / name).unlink()
+        else:
+            shutil.rmtree(self.incoming / name)
 
     def _check_place(self, store: str) -> None:
+        if self.root.is_symlink() and not self.root.exists():
+            raise InvalidParameterError(f"{self.root} is a symbolic link to nothing; mount its disk, or remove it")
+        for folder in (self.incoming, self.snapshots, self.blobs.root):
+            # whoever may make one would lead what is written, and what is removed, elsewhere
+            if folder.is_symlink():
+                raise InvalidParameterError(
+                    f"{folder} is a symbolic link, and a backup is one directory; remove the link, and let {self.root} "
+                    "itself lead elsewhere"
+                )
         if (self.root / LABEL).exists():
             if (found := self.store()) != store:
                 raise InvalidParameterError(

@@ -233,6 +233,42 @@ def test_a_place_that_holds_other_things_is_no_target(filled, data, target, tmp_
         check(full)
 
 
+@pytest.mark.parametrize("name", ["incoming", "snapshots", "blobs"])
+def test_a_target_that_is_led_elsewhere_within_is_refused_and_what_is_there_stays(filled, data, target, tmp_path, name):
+    back_up(data, target)
+    elsewhere = tmp_path / "elsewhere"
+    (target / name).rename(elsewhere)
+    (elsewhere / "precious").touch()
+    (target / name).symlink_to(elsewhere)
+
+    with pytest.raises(InvalidParameterError, match=f"{name} is a symbolic link, and a backup is one directory"):
+        back_up(data, target)
+    assert (elsewhere / "precious").exists()
+
+
+def test_a_target_may_be_a_link_but_not_to_nothing(filled, data, tmp_path, restored):
+    link, place = tmp_path / "link", tmp_path / "disk"
+    link.symlink_to(place)
+    with pytest.raises(InvalidParameterError, match="is a symbolic link to nothing; mount its disk"):
+        back_up(data, link)
+    place.mkdir()
+    back_up(data, link)
+
+    restored(link)
+
+
+def test_a_snapshot_that_is_a_link_is_removed_and_what_it_leads_to_stays(filled, data, target, tmp_path):
+    first = target / "snapshots" / back_up(data, target).manifest.snapshot
+    elsewhere = tmp_path / "elsewhere"
+    first.rename(elsewhere)
+    first.symlink_to(elsewhere)
+    second = back_up(data, target, keep=1)
+
+    assert second.pruned.snapshots == 1
+    assert [path.name for path in (target / "snapshots").iterdir()] == [second.manifest.snapshot]
+    assert (elsewhere / "manifest.json").exists()
+
+
 def test_a_target_that_another_directory_took_meanwhile_is_refused(filled, data, target, tmp_path, disk, open_local):
     open_local("another").close()
 
