@@ -6,11 +6,13 @@ Importing this package loads neither gRPC nor numpy; public names are imported o
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 import _actorc_precedence
 
+TYPE_CHECKING = False  # not that of `typing`, which loads for longer than anything else before Ctrl-C is quiet
 if TYPE_CHECKING:
+    from typing import Any
+
     __version__: str
 
     from . import errors, testing

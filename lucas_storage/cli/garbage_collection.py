@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
-from typing import Final
+
+TYPE_CHECKING = False  # not that of `typing`, which is to be loaded after `make_rare`
+if TYPE_CHECKING:
+    from typing import Final
 
 _USUAL: Final = gc.get_threshold()
 _LOADED: Final = 50_000

@@ -41,6 +41,7 @@ def interrupted(process):
 @pytest.mark.parametrize(
     "module",
     [
+        "typing",
         "click.core",
         "lucas_storage.cli.program",
         "actorc.storage.models",
