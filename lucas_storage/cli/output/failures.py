@@ -100,8 +100,14 @@ def line(error: Exception) -> str:
     if isinstance(error, StorageError):
         return f"{place}: {reason(error)}" if (place := place_of(error)) else reason(error)
     if isinstance(error, OSError):
-        named = error.filename is not None and error.strerror
-        return f"{printable(os.fsdecode(error.filename))}: {error.strerror}" if named else error.strerror or str(error)
+        from actorc.storage.local_server.shared_files import DIRECTORY  # noqa: PLC0415  # as above
+
+        if error.filename is None or not error.strerror:
+            return error.strerror or str(error)
+        name = os.fsdecode(error.filename)
+        # Nobody typed this name: it is where a command keeps its data that is given no other place.
+        elsewhere = "; name a directory where you may write with --data" if name.endswith(DIRECTORY) else ""
+        return f"{printable(name)}: {error.strerror}{elsewhere}"
     return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
 
 

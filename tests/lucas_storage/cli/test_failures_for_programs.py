@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -156,3 +157,13 @@ def test_a_file_name_that_is_no_text_is_refused_in_words(lucas_storage, tmp_path
     assert (ran.returncode, done["result"]) == (1, "done")
     assert "is not UTF-8, and keys are" in failed["message"]
     assert "Traceback" not in ran.stderr + alone.stderr
+
+
+def test_a_directory_that_nobody_named_and_that_cannot_be_made_is_told_with_the_option_for_another(lucas_storage):
+    (lucas_storage.folder / ".lucas-storage").symlink_to("nowhere/at/all")
+    ran = lucas_storage.run("serve", "--listen", "127.0.0.1:0")
+
+    assert ran.returncode != 0
+    assert re.match(
+        r"lucas-storage: .*\.lucas-storage: .*; name a directory where you may write with --data\n$", ran.stderr
+    )
