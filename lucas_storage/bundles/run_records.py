@@ -28,12 +28,31 @@ class ReadRecord:
 
 
 def records_of(storage: ArtifactStore, run: str, only: PastStep | None) -> list[ReadRecord]:
-    """Return the records of a run, that of the run last, or this one and that of one step."""
+    """Return the records of a run, that of the run last, or this one and that of one step.
+
+    A step that is told by the record of the run alone gets one of its own, so that a bundle says which steps it has.
+    """
     heads = [head for head in record_store.heads(storage, f"{record_store.RUNS}{run}/") if is_record(run, head["key"])]
     if only is not None:
         wanted = (run_key(run), f"{record_store.RUNS}{run}/steps/{only.key}.json")
         heads = [head for head in heads if head["key"] in wanted]
-    return parallel.each(partial(_record, storage, run), sorted(heads, key=lambda head: head["key"] == run_key(run)))
+    found = parallel.each(partial(_record, storage, run), sorted(heads, key=lambda head: head["key"] == run_key(run)))
+    own = record_name(run, run_key(run))
+    return sorted([*_told_by_run(run, found, only), *found], key=lambda each: (each.entry.name == own, each.entry.name))
+
+
+def _told_by_run(run: str, records: list[ReadRecord], only: PastStep | None) -> list[ReadRecord]:
+    names = {record.entry.name for record in records}
+    steps = steps_of_record(records[-1].content) if record_name(run, run_key(run)) in names else []
+    made: list[ReadRecord] = []
+    for step in steps:
+        key = record_store.step_key(run, str(step.get("key")))
+        is_whole = not step.get("told") and not step.get("brief")
+        is_wanted = only is None or step.get("key") == only.key
+        if is_whole and is_wanted and is_record(run, key) and record_name(run, key) not in names:
+            content = {name: value for name, value in step.items() if name != "code"}
+            made.append(_read(run, key, record_store.encode(content), content))
+    return made
 
 
 def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> ReadRecord:
@@ -44,6 +63,10 @@ def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> ReadRecord:
     content = record_store.decode(text)
     if content is None:
         raise BundleError(f"the record {key} cannot be read, so nobody knows which artifacts it names")
+    return _read(run, key, text, content)
+
+
+def _read(run: str, key: str, text: bytes, content: dict[str, Any]) -> ReadRecord:
     return ReadRecord(Entry(name=record_name(run, key), digest=digest_of((text,)), size=len(text)), text, content)
 
 

@@ -80,13 +80,16 @@ def test_a_bundle_of_one_step_has_its_function_whichever_record_tells_it(
     monkeypatch.setattr(run_record, "WHOLE_MAX", room)
     past = run_history.find(storage, request.getfixturevalue("ran"))
     (numbers,) = [step for step in past.steps if step.function == "numbers"]
-    export(storage, past, tmp_path / "step.zip", only=numbers)
+    one = export(storage, past, tmp_path / "step.zip", only=numbers)
+    whole = export(storage, past, tmp_path / "run.zip")
     there = elsewhere()
     import_bundle(there, tmp_path / "step.zip")
 
     (arrived,) = [step for step in run_history.find(there, past.key).steps if step.function == "numbers"]
 
     assert len(list(storage.iter_objects(storage.bucket, f"runs/{past.key}/steps/"))) == (0 if room else 5)
+    assert [entry.name for entry in one.records] == [f"records/steps/{numbers.key}.json", "records/run.json"]
+    assert len(whole.records) == 6
     assert "np.arange(n)" in there.get(arrived.source)
     there.verify(arrived.shipped)
     assert arrived.given == {"n": 10_000}
