@@ -45,6 +45,9 @@ _IN_BAND: Final = 4096
 _BY_VALUE: Final = b"cloudpickle"
 """Name of the module that rebuilds functions and classes carried as code; every pickle of one imports it."""
 
+_UNCHANGING: Final[tuple[Any, ...]] = (tuple, str, bytes, int, float)
+"""Built-in classes whose values are made whole by `__new__`."""
+
 _logged: set[str] = set()
 
 
@@ -244,6 +247,9 @@ class _Reducers(ChainMap[type, Callable[[Any], Any]]):
     def __missing__(self, kind: type) -> Callable[[Any], Any]:
         if _is_made_by_the_user(kind):
             return _without_init
+        base = next((base for base in _UNCHANGING if issubclass(kind, base)), None)
+        if base is not None and _is_new_by_the_user(kind):
+            return partial(_without_new, base)
         raise KeyError(kind)
 
 
@@ -259,6 +265,26 @@ def _is_made_by_the_user(kind: type) -> bool:
         and kind.__reduce__ is BaseException.__reduce__
         and kind.__reduce_ex__ is object.__reduce_ex__
     )
+
+
+def _is_new_by_the_user(kind: Any) -> bool:
+    """Return whether Python would make a value of this class again by calling a `__new__` of the user's.
+
+    It would pass the value of the built-in class, where most such functions take its parts.
+    """
+    return (
+        isinstance(kind.__new__, FunctionType)
+        and not isinstance(getattr(kind, "__getnewargs__", None), FunctionType)
+        and not hasattr(kind, "__getnewargs_ex__")
+        and kind.__reduce__ is object.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+    )
+
+
+def _without_new(base: Any, value: Any) -> tuple[Any, ...]:
+    """Return what the pickle of a value consists of, in a form that every version reads: that of protocol 1."""
+    (content,) = base.__getnewargs__(value)
+    return copyreg._reconstructor, (type(value), base, content), value.__getstate__()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _without_init(error: BaseException) -> tuple[Any, ...]:

@@ -493,3 +493,28 @@ def test_the_object_that_cannot_be_stored_is_named_among_many():
         with_storage(lambda: [*MANY["dataclasses"](), Held()])()
     with storage_context(pickle="deny"), pytest.raises(UnsafeFormatError, match="Report"):
         with_storage(MANY["dataclasses"])()
+
+
+class Couple(tuple):
+    __slots__ = ()
+
+    def __new__(cls, x, y):
+        return super().__new__(cls, (x, y))
+
+
+class Labelled(str):  # noqa: SLOT000  # it has attributes
+    def __new__(cls, text, labels):
+        found = super().__new__(cls, text)
+        found.labels = labels
+        return found
+
+    def __str__(self):
+        return "shown"
+
+
+@pytest.mark.parametrize("many", [1, 500])
+def test_a_value_of_a_class_derived_from_a_built_in_one_arrives_whatever_makes_it(many):
+    couple, text, *_ = passed_on([Couple([1], 2), Labelled("a", ["b"])] * many)
+
+    assert (type(couple), couple) == (Couple, ([1], 2))
+    assert (type(text), text == "a", text.labels) == (Labelled, True, ["b"])
