@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
+from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
 from . import closing_mark, schema, tally, upgrade
@@ -33,6 +35,8 @@ REMEDY: Final = (
 _MAX_FINDINGS: Final = 3
 """Findings in an error message; `fsck` shows all of them."""
 _RECORD_US: Final = 30 * 24 * 60 * 60 * 1_000_000
+_ROOM_TO_OPEN: Final = 64 * KiB
+"""Bytes; the file beside an index that is read takes 32 KiB."""
 _DATABASE_HEADER: Final = 100
 _WAL_MODE: Final = b"\x02\x02"
 
@@ -112,8 +116,20 @@ def check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool =
                 if mark is not None:
                     _check_generation(connection, database, mark, may_be_older=may_be_older)
     except DAMAGES as error:
-        raise IntegrityError(f"{database} is damaged, {error}; {REMEDY}") from error
+        system = os.statvfs(database.parent)
+        raise failure(error, database, left=system.f_bavail * system.f_frsize) from error
     return Opening(dropped=dropped, verified=not is_as_closed)
+
+
+def failure(error: Exception, database: Path, *, left: int) -> StorageError:
+    """Return what it means that an index could not be read, with `left` bytes free on its disk."""
+    # SQLite makes a file beside the index to read it; what it says of a full disk then is the same as of a broken one
+    if "disk I/O error" in str(error) and left < _ROOM_TO_OPEN:
+        return ResourceExhaustedError(
+            f"the disk of {database.parent.parent} is full, so its index cannot be opened; "
+            f"free {_ROOM_TO_OPEN // KiB} KiB there, then try again; nothing is damaged by that"
+        )
+    return IntegrityError(f"{database} is damaged, {error}; {REMEDY}")
 
 
 def verify(connection: sqlite3.Connection, database: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
@@ -17,6 +18,7 @@ from actorc.storage.models import ByteRange, ObjectAttributes, SmallObject
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import LocalEngine
+from actorc.storage.server.engines.local.index import startup
 from actorc.storage.server.engines.local.index.row_checksums import register
 
 WRITES = (
@@ -377,3 +379,17 @@ def test_the_sweep_thread_outlives_a_failing_disk(open_local, disk, put, get, fi
 
     assert "sweeping failed" in caplog.text
     assert [finding for finding in engine.maintenance.fsck() if finding.kind != "leftover"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "kind", "told"),
+    [
+        ("disk I/O error", 0, ResourceExhaustedError, "is full, so its index cannot be opened; free 64 KiB there"),
+        ("disk I/O error", 1 << 20, IntegrityError, "is damaged, disk I/O error"),
+        ("database disk image is malformed", 0, IntegrityError, "is damaged, database disk image is malformed"),
+    ],
+)
+def test_an_index_on_a_full_disk_is_not_called_damaged(text, left, kind, told):
+    found = startup.failure(sqlite3.OperationalError(text), Path("/data/meta/meta.db"), left=left)
+
+    assert (type(found), told in found.message) == (kind, True), found.message
