@@ -106,7 +106,7 @@ def line(error: Exception) -> str:
             return error.strerror or str(error)
         name = os.fsdecode(error.filename)
         # Nobody typed this name: it is where a command keeps its data that is given no other place.
-        elsewhere = "; name a directory where you may write with --data" if name.endswith(DIRECTORY) else ""
+        elsewhere = "; name another directory with --data" if name.endswith(DIRECTORY) else ""
         return f"{printable(name)}: {error.strerror}{elsewhere}"
     return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import select
 import signal
@@ -55,7 +56,7 @@ def standard_input() -> Iterator[IO[bytes]]:
         UsageError: It was closed, or is open for writing only.
     """
     whole = sys.stdin.buffer
-    if fcntl.fcntl(whole.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+    if not _may_be_read(whole):
         raise click.UsageError("standard input is closed; pipe what is to be stored into it, or name a file")
     # Reading a file never blocks for long, and Python runs signal handlers on the main thread only.
     if whole.seekable() or threading.current_thread() is not threading.main_thread():
@@ -71,3 +72,11 @@ def standard_input() -> Iterator[IO[bytes]]:
             yield cast("IO[bytes]", Interruptible(whole.fileno(), woken))
         finally:
             signal.set_wakeup_fd(before)
+
+
+def _may_be_read(stream: IO[bytes]) -> bool:
+    """Tell whether a stream may be read, which Python takes for granted of the one with number 0."""
+    try:
+        return fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY
+    except io.UnsupportedOperation:  # it is in memory
+        return stream.readable()

@@ -164,6 +164,4 @@ def test_a_directory_that_nobody_named_and_that_cannot_be_made_is_told_with_the_
     ran = lucas_storage.run("serve", "--listen", "127.0.0.1:0")
 
     assert ran.returncode != 0
-    assert re.match(
-        r"lucas-storage: .*\.lucas-storage: .*; name a directory where you may write with --data\n$", ran.stderr
-    )
+    assert re.match(r"lucas-storage: .*\.lucas-storage: .*; name another directory with --data\n$", ran.stderr)

@@ -116,7 +116,8 @@ def test_an_error_of_a_disk_names_the_directory(lucas_storage):
     ran = lucas_storage.run("run", "script.py", program=(sys.executable, "-c", FULL))
 
     assert ran.returncode != 0
-    assert ran.stderr == f"lucas-storage: {lucas_storage.folder / '.lucas-storage'}: File too large\n"
+    where = lucas_storage.folder / ".lucas-storage"
+    assert ran.stderr == f"lucas-storage: {where}: File too large; name another directory with --data\n"
 
 
 def test_a_script_is_the_main_module(beside_server):
