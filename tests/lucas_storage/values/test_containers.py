@@ -306,8 +306,7 @@ class Counted:
         self.seen = [0]
 
 
-class Extended(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="allow")
+class Extended(pydantic.BaseModel, extra="allow"):
     _hidden: list[int] = pydantic.PrivateAttr(default_factory=lambda: [0])
 
 
