@@ -12,21 +12,15 @@ import json
 import logging
 import os
 import secrets
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from actorc.storage.errors import InvalidParameterError, StorageError, error_class
+from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server.auth.access_keys import OwnKey, as_record
 from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.server.config import ServerOptions
@@ -37,20 +31,15 @@ from actorc.storage.server.telemetry.watched import record_restart
 from actorc.storage.server.unix.socket_file import SocketFile, bound
 
 from .ports import reserve
+from .worker_process import WorkerProcess
+from .worker_slot import WorkerSlot
 
 log = logging.getLogger(__name__)
 
 _MARGIN_SECONDS: Final = 5.0
 """Seconds beyond the grace period until a worker is killed."""
-_STEADY_SECONDS: Final = 60.0
-"""Seconds after which a start counts as successful and the restart pause is reset."""
 SILENCE: Final = 30
-"""Turns of `_TURN_SECONDS` without a heartbeat after which a worker counts as stuck. A busy worker still sends them."""
-_TURN_SECONDS: Final = 1.0
-"""Seconds. Silence is counted in turns and not by a clock, so that none passes while the machine or this process is
-suspended: heartbeats that arrived in between are read in the next turn."""
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 10.0
+"""Turns of `TURN_SECONDS` without a heartbeat after which a worker counts as stuck. A busy worker still sends them."""
 
 
 class Supervisor:
@@ -75,7 +64,7 @@ class Supervisor:
         self.http_endpoint = ""
         self._held = ExitStack()
         self._socket_file: SocketFile | None = None
-        self._slots: list[_WorkerSlot] = []
+        self._slots: list[WorkerSlot] = []
         self._is_open = True
         self._keyring: Keyring | None = None
 
@@ -111,14 +100,14 @@ class Supervisor:
         shared = self._bound_socket(listen)
         order = _order(replace(self._options, listen=listen, http=http), lock, shared, self._own, metrics)
 
-        def started() -> _Worker:
+        def started() -> WorkerProcess:
             # a worker that replaces another one must not be open because the file of keys is gone since
             known = order | {"was_closed": not keyring.is_open}
-            return _Worker(json.dumps(known).encode() + b"\n", descriptors, metrics)
+            return WorkerProcess(json.dumps(known).encode() + b"\n", descriptors, metrics)
 
         descriptors = [lock] if shared is None else [lock, shared]
         self._slots = [
-            _WorkerSlot(
+            WorkerSlot(
                 number,
                 started,
                 self._silence,
@@ -175,166 +164,6 @@ class Supervisor:
             reason = error.message
         log.warning("there is no HTTP and there are no presigned URLs, %s", reason)
         return "off"
-
-
-class _Worker:
-    """One worker process, which may not serve yet.
-
-    Args:
-        order: Its configuration, one line of JSON.
-        descriptors: Those that it inherits: the engine's lock, the Unix socket.
-        metrics: Directory of the numbers of all workers.
-    """
-
-    def __init__(self, order: bytes, descriptors: Sequence[int], metrics: str) -> None:
-        self._channel, theirs = socket.socketpair()
-        with theirs:
-            # in "/", since "-m" puts the working directory on the path and would import modules from there
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "actorc.storage.server.process.worker"],
-                stdin=theirs.fileno(),
-                cwd="/",
-                # read by the library of the metrics when it is imported
-                env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": metrics},
-                pass_fds=descriptors,
-            )
-        # a worker that ended at once is noticed by `ready`
-        with suppress(OSError):
-            self._channel.sendall(order)
-
-    def ready(self) -> str:
-        """Wait until the worker serves; return the base of its presigned URLs.
-
-        Raises:
-            StorageError: It does not serve; the error is the one that it reported.
-        """
-        report: dict[str, Any] = {}
-        with suppress(OSError), self._channel.makefile("rb") as lines:
-            report = json.loads(lines.readline() or b"{}")
-        if "http_endpoint" in report:
-            return str(report["http_endpoint"])
-        if "message" in report:
-            # outside of the block above, since some errors of this package are an OSError, too
-            raise error_class(report["reason"], report["status"])(report["message"])
-        raise StorageError("a worker ended before it served; the lines above it in the log say why")
-
-    def listen(self, silence: int) -> bool:
-        """Read heartbeats; return False when the worker has ended, True after `silence` turns without one."""
-        silent = 0
-        with suppress(OSError):
-            self._channel.settimeout(_TURN_SECONDS)
-            while silent < silence:
-                try:
-                    if not self._channel.recv(4096):
-                        return False
-                    silent = 0
-                except TimeoutError:
-                    silent += 1
-            return True
-        return False
-
-    def wait(self) -> str:
-        """Wait for the end of the worker; return its exit code or the name of the signal."""
-        # reaped, or it would stay a zombie
-        code = self.process.wait()
-        self._channel.close()
-        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-
-
-class _WorkerSlot:
-    """Keeps one worker running: a thread of its own starts another when it ends. The owner calls from one thread.
-
-    Args:
-        number: Number of the worker in the log.
-        started: Starts and returns a new worker.
-        silence: Turns without a heartbeat after which a worker is killed.
-        replaced: Called when another worker was started.
-    """
-
-    def __init__(
-        self, number: int, started: Callable[[], _Worker], silence: int, *, replaced: Callable[[], None]
-    ) -> None:
-        self._replaced = replaced
-        self._number = number
-        self._silence = silence
-        self._started = started
-        self._ending = threading.Event()
-        self._killed = False
-        # between `end` and `_replace`: without it, a worker started during the shutdown would be left running
-        self._changes = threading.Lock()
-        self._worker: _Worker | None = None
-        self._thread = threading.Thread(target=self._run, name=f"storage-worker-{number}", daemon=True)
-
-    def begin(self) -> None:
-        """Start the first worker, which may not serve yet."""
-        self._worker = self._started()
-
-    def run(self) -> str:
-        """Wait until the first worker serves, and from then on replace it when it ends; return the base of its URLs."""
-        assert self._worker is not None
-        endpoint = self._worker.ready()
-        self._thread.start()
-        return endpoint
-
-    def end(self) -> None:
-        """Send SIGTERM to the worker, and start no other."""
-        with self._changes:
-            self._ending.set()
-            if self._worker is not None:
-                self._worker.process.terminate()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the worker has ended; kill it if that takes longer than `seconds`."""
-        if self._worker is None:
-            return
-        try:
-            self._worker.process.wait(max(seconds, 0))
-        except subprocess.TimeoutExpired:
-            log.warning("worker %d does not end and is killed", self._number)
-            self._worker.process.kill()
-        self._worker.wait()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def kill(self) -> None:
-        """Kill the worker and reap it. Takes no lock, since a signal handler calls it."""
-        self._killed = True
-        worker = self._worker
-        # without a lock: the signal may have interrupted the thread that holds it
-        if worker is not None and worker.process.returncode is None:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(worker.process.pid, signal.SIGKILL)
-                os.waitpid(worker.process.pid, 0)
-
-    def _run(self) -> None:
-        pause = _FIRST_PAUSE
-        while (worker := self._worker) is not None:
-            began = time.monotonic()
-            if worker.listen(self._silence) and not self._ending.is_set():
-                log.error("worker %d says nothing for %g s and is killed", self._number, self._silence * _TURN_SECONDS)
-                worker.process.kill()
-            how = worker.wait()
-            if self._killed or self._ending.is_set():
-                return
-            # doubled up to ten seconds, so that a worker that cannot start does not use up a core
-            pause = _FIRST_PAUSE if time.monotonic() - began > _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE)
-            log.error("worker %d ended (%s), another one is started in %g s", self._number, how, pause)
-            self._ending.wait(pause)
-            self._replace()
-
-    def _replace(self) -> None:
-        with self._changes:
-            if self._ending.is_set():
-                return
-            self._worker = worker = self._started()
-        with suppress(OSError):  # a full disk must not keep a worker from being replaced
-            self._replaced()
-        try:
-            worker.ready()
-        except StorageError as error:
-            log.error("worker %d does not serve, %s", self._number, error.message)  # noqa: TRY400 - says it all
-        else:
-            log.info("worker %d serves again", self._number)
 
 
 def _order(options: ServerOptions, lock: int, shared: int | None, own: OwnKey | None, metrics: str) -> dict[str, Any]:

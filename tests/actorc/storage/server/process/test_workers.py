@@ -346,7 +346,7 @@ def group(tmp_path):
         def emit(self, record):
             said.put(record.getMessage())
 
-    handler, logger = Lines(), logging.getLogger("actorc.storage.server.process.supervisor")
+    handler, logger = Lines(), logging.getLogger("actorc.storage.server.process")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     before = set(psutil.Process().children())
