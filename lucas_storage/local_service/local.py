@@ -38,8 +38,9 @@ def local(data: str | os.PathLike[str] | None = None, *, port: int | None = None
       ``LUCAS_STORAGE_TRACEBACKS=full``, all of it.
 
     Call it as often as you like, from any thread: while a server is in use, ``local()`` means that one, and starts it
-    again if it was killed; clients made before that have keys that the new one does not know. With another directory
-    it switches: the last call is in force until it is closed, then the one before it; clients keep their server.
+    again if it was killed, with the same keys and, if it is free, port, so that clients made before go on. With
+    another directory it switches: the last call is in force until it is closed, then the one before it; clients keep
+    their server.
 
     Args:
         data: The data directory, made if it does not exist, instead of the nearest ``.lucas-storage``.

@@ -20,12 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
+from actorc.addresses import parse
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
 from actorc.storage.files import file_locks
 from actorc.storage.local_server import local_endpoint, nearest_directory
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
-from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key
+from actorc.storage.local_server.shared_files import (
+    DIRECTORY,
+    SERVER_LOCK,
+    former_endpoint,
+    make_private,
+    set_endpoint_aside,
+    signing_key,
+)
 
 DEFAULT_DATA: Final = Path(DIRECTORY)
 PATIENCE: Final = 30.0
@@ -131,9 +139,12 @@ class _DataDirectory:
     def server_lock(self) -> Path:
         return self.data / SERVER_LOCK
 
-    @property
-    def endpoint_file(self) -> Path:
-        return self.data / ENDPOINT_FILE
+    def former_port(self) -> int:
+        """Return the port of the server that was killed here, where its clients look for the next one; 0: none was."""
+        try:
+            return parse(former_endpoint(self.data).get("endpoint")).port
+        except ValueError:
+            return 0
 
     @property
     def log(self) -> Path:
@@ -159,10 +170,13 @@ class _DataDirectory:
 def _joined_or_started(home: _DataDirectory, port: int) -> LocalEndpoint:
     deadline = time.monotonic() + PATIENCE
     child: subprocess.Popen[bytes] | None = None
+    ports = _ports(home, port)
     while time.monotonic() < deadline:
         # None has it after the server was killed, and after one that was ending has ended.
         if child is None and not home.has_server():
-            port = port if port and local_endpoint.is_free(port) else 0
+            # Else the next look at it could find the address of the server that ended, whose port may be another's.
+            set_endpoint_aside(home.data)
+            port = next(ports, 0)
             child = _start(home, port)
         found = local_endpoint.read(home.data)
         if found is not None:
@@ -174,8 +188,8 @@ def _joined_or_started(home: _DataDirectory, port: int) -> LocalEndpoint:
                     f"its log {home.log} ends with{home.log_tail()}"
                 )
             # 'lucas-storage serve' was quicker and has the directory: join it. Or another program took the port: start
-            # again on any.
-            child, port = None, 0
+            # again on the next.
+            child = None
         time.sleep(_POLL)
     raise StorageError(
         f"the storage server for {home.data} did not answer within {PATIENCE:g} s; its log {home.log} ends "
@@ -183,13 +197,20 @@ def _joined_or_started(home: _DataDirectory, port: int) -> LocalEndpoint:
     )
 
 
+def _ports(home: _DataDirectory, port: int) -> Iterator[int]:
+    """Yield the ports that a server should have, while they are free; each once, as another program may take it."""
+    if port and local_endpoint.is_free(port):
+        yield port
+    former = home.former_port()
+    if former and local_endpoint.is_free(former):
+        yield former
+
+
 def _start(home: _DataDirectory, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", f"127.0.0.1:{port}"]
     # HTTP on demand: few programs ask for URLs, and its library takes longer to load than all else. No key among the
     # arguments: every user of the machine can read a command line.
     command += ["--http", "on-demand", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
-    # Else the next look at it could find the address of the server that ended, whose port may be another program's.
-    home.endpoint_file.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         # The log of the last server is kept, for the case that it crashed.
         home.log.replace(home.log.with_name("server.previous.log"))

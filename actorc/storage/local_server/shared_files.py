@@ -27,6 +27,8 @@ from actorc.storage.files.private_files import (
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is searched in the working directory and those above it."""
 ENDPOINT_FILE: Final = "endpoint.json"
+FORMER_ENDPOINT_FILE: Final = ".endpoint.former.json"
+"""What a server that was killed left of its `ENDPOINT_FILE`, until the next one publishes its own."""
 SERVER_LOCK: Final = ".server.lock"
 SIGNING_KEY: Final = ".signing.key"
 _BESIDE_DATA: Final = ("LOCK", "FORMAT.*", "keys.json", "endpoint.json*", "*.log", "lost+found", ".*")
@@ -131,6 +133,31 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_ino, status.st_mtime_ns
 
 
+def set_endpoint_aside(directory: Path) -> None:
+    """Rename the endpoint file that a killed server left, so that no program takes it for that of a server that runs.
+
+    The caller holds a lock that keeps other servers from starting.
+    """
+    with suppress(FileNotFoundError):
+        (directory / ENDPOINT_FILE).replace(directory / FORMER_ENDPOINT_FILE)
+
+
+def former_endpoint(directory: Path) -> Mapping[str, Any]:
+    """Return the fields of the endpoint file of a server that was killed; empty if there is none to be trusted.
+
+    A server that ends in order removes its file, so it has no successor in this sense.
+    """
+    try:
+        descriptor = open_directory(directory)
+        try:
+            fields = json.loads(read_secret(directory / FORMER_ENDPOINT_FILE, descriptor))
+        finally:
+            os.close(descriptor)
+    except (InvalidParameterError, OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 @contextmanager
 def serving(directory: Path, patience: float) -> Iterator[None]:
     """Hold the lock of a data directory's server within the block, and at the longest until this process ends.
@@ -151,8 +178,7 @@ def serving(directory: Path, patience: float) -> Iterator[None]:
             "directory"
         ) from None
     try:
-        # it names a server that was killed; programs must not find it
-        (directory / ENDPOINT_FILE).unlink(missing_ok=True)
+        set_endpoint_aside(directory)
         yield
     finally:
         os.close(lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -226,6 +227,40 @@ def test_a_killed_server_is_started_again_where_it_was(local, tmp_path, wait_for
         client.put_object("my-bucket", "key", b"value")
 
         assert again.endpoint == storage.endpoint == endpoint
+    storage.close()
+
+
+def test_a_client_of_a_killed_server_goes_on_at_the_next_one(local, tmp_path, wait_for_the_end):
+    data = tmp_path / "data"
+    with local(data, port=0) as storage, StorageClient() as client:
+        client.put_object("my-bucket", "key", b"value")
+        for _ in range(2):  # the one after the next has the key of the first, too
+            os.kill(json.loads((data / "endpoint.json").read_text())["pid"], signal.SIGKILL)
+            wait_for_the_end(data)
+            local().close()
+
+            assert client.get_object("my-bucket", "key") == b"value"
+        assert storage.endpoint == client.endpoint
+
+
+def test_a_server_that_ended_in_order_leaves_no_key_to_the_next_one(local, tmp_path, wait_for_the_end):
+    with local(tmp_path / "data") as storage:
+        first = storage.client().access_key
+    wait_for_the_end(tmp_path / "data")
+    with local(tmp_path / "data") as storage:
+        assert storage.client().access_key != first
+
+
+def test_a_key_that_another_user_could_have_left_is_not_taken_over(local, tmp_path, wait_for_the_end):
+    data = tmp_path / "data"
+    storage = local(data)
+    left = json.loads((data / "endpoint.json").read_text())
+    os.kill(left["pid"], signal.SIGKILL)
+    wait_for_the_end(data)
+    (data / "endpoint.json").rename(data / ".endpoint.former.json").chmod(0o644)
+    with local(), StorageClient() as client:
+        assert client.access_key != left["access_key"]
+        assert not (data / ".endpoint.former.json").exists()
     storage.close()
 
 

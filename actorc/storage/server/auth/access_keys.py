@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -20,6 +21,9 @@ MOST_FORMER: Final = 2
 _BASE32: Final = string.ascii_uppercase + "234567"
 _ID_CHARACTERS: Final = 18
 _SECRET_BYTES: Final = 30
+_ID: Final = re.compile(rf"AK[{_BASE32}]{{{_ID_CHARACTERS}}}")
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{40}")
+"""The text of `_SECRET_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +124,19 @@ def new_secret() -> tuple[bytes, str]:
     return derived_key(secret), secret
 
 
-def own_key(*, closes: bool) -> tuple[OwnKey, str]:
+def own_key(*, closes: bool, former: Mapping[str, Any] | None = None) -> tuple[OwnKey, str]:
     """Return a key that allows everything and is in no file, and its secret; the server gives it to its own user only.
 
     Args:
         closes: Whether all other callers are refused, even if there are no other keys.
+        former: ``access_key`` and ``secret_key`` that the server before this one had, which are kept; values that no
+            server makes are replaced.
     """
     key, secret = new_key([EVERYTHING])
+    told = former or {}
+    former_id, former_secret = str(told.get("access_key")), str(told.get("secret_key"))
+    if _ID.fullmatch(former_id) and _SECRET.fullmatch(former_secret):
+        key, secret = replace(key, id=former_id, key=derived_key(former_secret)), former_secret
     return OwnKey(key, closes=closes), secret
 
 

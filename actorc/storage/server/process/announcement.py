@@ -14,6 +14,7 @@ from actorc.storage.files.private_files import is_readable_by_others, is_writabl
 from actorc.storage.local_server.shared_files import (
     DIRECTORY,
     ENDPOINT_FILE,
+    FORMER_ENDPOINT_FILE,
     check_is_for_data,
     make_private,
     published,
@@ -67,6 +68,8 @@ def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[
         **more,
     }
     with published(directory / ENDPOINT_FILE, fields) as replace_fields:
+        # only now: if this process is killed before, the next one still goes on with the key
+        (directory / FORMER_ENDPOINT_FILE).unlink(missing_ok=True)
         yield lambda **news: replace_fields(fields | news)
 
 

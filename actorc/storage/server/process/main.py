@@ -12,7 +12,7 @@ from typing import Any
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_server.held_ports import can_be_shared
-from actorc.storage.local_server.shared_files import ENDPOINT_FILE, published
+from actorc.storage.local_server.shared_files import ENDPOINT_FILE, former_endpoint, published
 from actorc.storage.server.auth.access_keys import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import is_loopback, numeric_address
@@ -39,7 +39,8 @@ def serve(
 
     The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
     While it runs, ``endpoint.json`` in its data directory has its address for programs of this user. Once the server
-    has access keys, the file has one made for these programs alone.
+    has access keys, the file has one made for these programs alone; the server that follows one that was killed keeps
+    its key, so that clients and URLs of before go on.
 
     Args:
         options: Configuration of the server.
@@ -118,7 +119,7 @@ def _acquired(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Re
         return _Resources(options=options)
     # the directory first: while another server has it, the port is that server's as well
     stack.enter_context(occupied(directory))
-    own, secret = own_key(closes=private)
+    own, secret = own_key(closes=private, former=former_endpoint(directory))
     address = numeric_address(options.listen, loopback_only=not _has_keys(options))
     shares_port = can_be_shared(address.host)
     if shares_port and options.workers == 1:
