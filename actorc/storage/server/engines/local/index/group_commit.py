@@ -216,7 +216,7 @@ class GroupCommit:
         if len(batch) == 1:
             # it needs no savepoint: if it fails, all of the transaction is undone, and nothing is synced
             return batch[0].attempt(self._connection)
-        self._connection.execute("SAVEPOINT batch")
+        # no savepoint: SQLite copies each page that is changed behind one, into a file of its own from 64 KiB on
         for job in batch:
             before = self._connection.total_changes
             # one that fails before it writes, as most refusals do, leaves nothing to undo
@@ -227,7 +227,8 @@ class GroupCommit:
 
     def _attempt_apart(self, batch: Sequence[_PendingChange[Any]]) -> None:
         """Undo all changes of the batch, and run each in a savepoint of its own, so that none undoes another."""
-        self._connection.execute("ROLLBACK TO batch")
+        self._connection.execute("ROLLBACK")
+        self._connection.execute("BEGIN IMMEDIATE")
         # what is counted in memory begins anew as well
         self._begin(self._connection)
         for job in batch:
