@@ -9,8 +9,8 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.random_ids import random_id
 from actorc.storage._wire import messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, decode_chunk
-from actorc.storage.errors import DamagedMessageError
-from actorc.storage.models import WHOLE, ByteRange, Destination, ObjectInfo, PartInfo
+from actorc.storage.errors import DamagedMessageError, IntegrityError
+from actorc.storage.models import WHOLE, ByteRange, Chunk, Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
 from . import answer_checks
@@ -153,13 +153,27 @@ class SmallRead:
 
 
 class Read:
-    """A download as a stream; every attempt asks for the bytes that are still missing."""
+    """A download as a stream; every attempt asks for the bytes that are still missing.
 
-    def __init__(self, bucket: str, key: str, download: Download, if_match: str | None) -> None:
+    All bytes are verified here, so the server need not do it, until some arrive damaged: then only it can tell whether
+    that happened on the way or on its disk.
+
+    Args:
+        bucket: Bucket of the object.
+        key: Key of the object.
+        download: The range, and what has arrived of it.
+        if_match: The etag that the object must have.
+        may_repeat: Whether a failed attempt is followed by another.
+    """
+
+    def __init__(
+        self, bucket: str, key: str, download: Download, if_match: str | None, *, may_repeat: bool = True
+    ) -> None:
         self.bucket = bucket
         self.key = key
         self._download = download
         self._if_match = if_match or ""
+        self._takes_unverified = may_repeat
 
     @property
     def size(self) -> int:
@@ -174,6 +188,7 @@ class Read:
             ranges=[messages.range_message(self._download.remaining())],
             generation=self._download.generation or 0,
             if_match=self._if_match,
+            recorded_checksums=self._takes_unverified,
         ).SerializeToString()
 
     def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
@@ -185,16 +200,23 @@ class Read:
         """
         chunk = decode_chunk(READ_CHUNK_FIELD, message)
         if chunk is not None:
-            return self._download.feed(chunk)
+            return self._fed(chunk)
         parsed = answer_checks.parsed(pb.ReadObjectResponse, opened(message))
         match parsed.WhichOneof("frame"):
             case "object":
                 self._download.describe(self._expected(messages.object_info(parsed.object)))
                 return b""
             case "chunk":
-                return self._download.feed(messages.chunk(parsed.chunk))
+                return self._fed(messages.chunk(parsed.chunk))
             case _:
                 raise DamagedMessageError("a part of the answer is neither a description nor bytes")
+
+    def _fed(self, chunk: Chunk) -> bytes | memoryview:
+        try:
+            return self._download.feed(chunk)
+        except IntegrityError:
+            self._takes_unverified = False
+            raise
 
     def _expected(self, info: ObjectInfo) -> ObjectInfo:
         return answer_checks.of_read(info, self.bucket, self.key, self._download.generation, self._if_match)

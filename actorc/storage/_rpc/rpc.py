@@ -67,6 +67,11 @@ class Rpc:
         self.transport = ""
         """What carried the last unary call that was answered; a hint, where threads take different ones."""
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a failed attempt is followed by another."""
+        return self._retry.attempts > 1
+
     def ask(
         self, request: Message, judge: Callable[[Any], T], *, timeout: float | None = None, patient: bool | None = None
     ) -> T:

@@ -196,4 +196,5 @@ class RemoteReads(RemoteFiles):
         timeout: float | None = None,
     ) -> Generator[bytes | memoryview, None, None]:
         """Yield the bytes of an object; `download` has the range, and after the first piece the description."""
-        return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
+        reading = Read(bucket, key, download, if_match, may_repeat=self._rpc.may_repeat)
+        return self._rpc.receive("ReadObject", reading, timeout=timeout)

@@ -30,13 +30,19 @@ def block_length(size: int, index: int) -> int:
     return min(BLOCK_SIZE, size - index * BLOCK_SIZE)
 
 
-def cut(part: ByteRange, segments: Sequence[S], load: Callable[[S, int], bytes]) -> Iterator[Chunk]:
+def cut(
+    part: ByteRange,
+    segments: Sequence[S],
+    load: Callable[[S, int], bytes],
+    load_whole: Callable[[S, int], bytes] | None = None,
+) -> Iterator[Chunk]:
     """Yield the bytes of `part`, one chunk per block it touches; nothing for a range behind the end of the object.
 
     Args:
         part: The range to read.
         segments: The segments of the object, in order; blocks are counted anew in each.
         load: Returns the bytes of one block of a segment, verified against its checksum.
+        load_whole: Likewise, of a block that is sent whole, with its checksum; `load` if not given.
     """
     first, stop = part.clamp(sum(segment.size for segment in segments))
     base = 0
@@ -44,19 +50,27 @@ def cut(part: ByteRange, segments: Sequence[S], load: Callable[[S, int], bytes])
         if base >= stop:
             return
         if first < base + segment.size:
-            yield from _cut_segment(segment, base, first, stop, load)
+            yield from _cut_segment(segment, base, first, stop, load, load_whole or load)
         base += segment.size
 
 
-def _cut_segment(segment: S, base: int, first: int, stop: int, load: Callable[[S, int], bytes]) -> Iterator[Chunk]:
+def _cut_segment(
+    segment: S,
+    base: int,
+    first: int,
+    stop: int,
+    load: Callable[[S, int], bytes],
+    load_whole: Callable[[S, int], bytes],
+) -> Iterator[Chunk]:
     begin, end = max(first - base, 0), min(stop - base, segment.size)
     for index in range(begin // BLOCK_SIZE, -(-end // BLOCK_SIZE) if begin < end else 0):
         at = index * BLOCK_SIZE
-        block = load(segment, index)
-        data = block[max(begin - at, 0) : end - at]
-        whole = len(data) == len(block)
-        # a whole block keeps its stored checksum, so that it is not summed once more for the wire
-        yield Chunk(base + max(begin, at), data, segment.sums[index] if whole else crc32c(data))
+        if begin <= at and at + block_length(segment.size, index) <= end:
+            # it keeps its stored checksum, so that it is not summed once more for the wire
+            yield Chunk(base + at, load_whole(segment, index), segment.sums[index])
+            continue
+        data = load(segment, index)[max(begin - at, 0) : end - at]
+        yield Chunk(base + max(begin, at), data, crc32c(data))
 
 
 def joined_checksum(parts: Iterable[tuple[int, int]]) -> int:

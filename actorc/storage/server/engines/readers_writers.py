@@ -141,6 +141,14 @@ class ObjectReader(ABC):
             IntegrityError: The stored bytes do not match their checksum; no wrong byte was yielded.
         """
 
+    def recorded_chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
+        """Yield bytes as `chunks` does, for a caller that compares each chunk with its checksum.
+
+        A chunk may be unverified if its checksum is the one that was recorded when its bytes were stored. An engine
+        that records none has no need of this method.
+        """
+        return self.chunks(part)
+
     def files(self) -> Sequence[FileSegment] | None:
         """Return the files with the bytes of the object, in order; None: ask for `chunks`.
 

@@ -145,6 +145,7 @@ class StorageService:
             [messages.byte_range(part) for part in request.ranges],
             generation=request.generation or None,
             if_match=request.if_match or None,
+            recorded_checksums=request.recorded_checksums,
         ) as (info, chunks):
             yield pb.ReadObjectResponse(object=messages.object_message(info))
             for chunk in chunks:

@@ -85,6 +85,7 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         *,
         generation: int | None = None,
         if_match: str | None = None,
+        recorded_checksums: bool = False,
     ) -> Iterator[tuple[ObjectInfo, Iterator[Chunk]]]:
         """Open an object; yield its description and an iterator over its bytes, which ends with the block.
 
@@ -94,6 +95,7 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
             ranges: Ranges to read, in order, each cut at the end of the object; none: the whole object.
             generation: Generation to read; None: the current one.
             if_match: The etag it must have.
+            recorded_checksums: Whether the caller compares each chunk with its checksum, so that it may be unverified.
 
         Raises:
             InvalidRangeError: A range begins behind the end of the object.
@@ -103,7 +105,8 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         parts = [rules.check_range(part.offset, part.length) for part in ranges or (WHOLE,)]
         with self._opened(bucket, key, generation, if_match, parts[0]) as reader:
             present = [_clip(part, reader.info) for part in parts]
-            yield reader.info, chain.from_iterable(reader.chunks(part) for part in present if part.length)
+            chunks = reader.recorded_chunks if recorded_checksums else reader.chunks
+            yield reader.info, chain.from_iterable(chunks(part) for part in present if part.length)
 
     def read_ranges(
         self,

@@ -988,12 +988,18 @@ class ReadObjectRequest(_message.Message):
     RANGES_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     IF_MATCH_FIELD_NUMBER: _builtins.int
+    RECORDED_CHECKSUMS_FIELD_NUMBER: _builtins.int
     bucket: _builtins.str
     key: _builtins.str
     generation: _builtins.int
     """The generation to read; 0: the present one. A replaced generation stays readable for a while."""
     if_match: _builtins.str
     """The etag the object must have; empty: any."""
+    recorded_checksums: _builtins.bool
+    """Bytes may come as they are on the disk, with the checksum that was recorded when they were stored, which the client
+    compares with theirs. If they differ, it asks again without this: the server then verifies them, and tells damage on
+    its disk from damage on the way.
+    """
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ByteRange]:
         """None: the whole object. Several are sent one after the other, in this order."""
@@ -1006,10 +1012,11 @@ class ReadObjectRequest(_message.Message):
         ranges: _abc.Iterable[Global___ByteRange] | None = ...,
         generation: _builtins.int = ...,
         if_match: _builtins.str = ...,
+        recorded_checksums: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "generation", b"generation", "if_match", b"if_match", "key", b"key", "ranges", b"ranges"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "generation", b"generation", "if_match", b"if_match", "key", b"key", "ranges", b"ranges", "recorded_checksums", b"recorded_checksums"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -312,6 +312,30 @@ def test_a_file_cut_short_is_an_error(local, put, get, tmp_path):
     assert [finding.kind for finding in local.maintenance.fsck()] == ["damaged"]
 
 
+@pytest.mark.parametrize("size", [MiB + 5, MiB, 0])
+def test_a_block_that_is_too_short_is_an_error_also_for_who_verifies_it(local, put, tmp_path, size):
+    put(local, "key", bytes(2 * MiB))
+    os.truncate(blob(tmp_path), size)
+
+    with local.read("bucket", "key") as reader:
+        chunks = reader.recorded_chunks()
+        assert [len(next(chunks).data) for _ in range(size // MiB)] == [MiB] * (size // MiB)
+        with pytest.raises(IntegrityError):
+            next(chunks)
+
+
+def test_a_part_of_a_block_is_verified_also_for_who_verifies_blocks(local, put, tmp_path):
+    data = bytes(range(256)) * (2 * MiB // 256)
+    put(local, "key", data)
+    flip(blob(tmp_path), 5)
+
+    with local.read("bucket", "key") as reader:
+        (wrong,) = reader.recorded_chunks(ByteRange(0, MiB))
+        assert (len(wrong.data), crc32c(wrong.data) == wrong.crc32c) == (MiB, False)
+        with pytest.raises(IntegrityError):
+            list(reader.recorded_chunks(ByteRange(0, MiB - 1)))
+
+
 def test_a_lost_file_is_an_error_and_not_a_missing_object(local, put, get, tmp_path):
     info = put(local, "key", bytes(BIG))
     blob(tmp_path).unlink()
