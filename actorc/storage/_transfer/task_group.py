@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from queue import SimpleQueue
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Final, Generic, NamedTuple, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
 
 from .stream_count import StreamCount
 
 Result = TypeVar("Result")
+
+_TOLD_EVERY: Final = 0.01
+"""Seconds between two reports of one task at least."""
 
 
 class _Moved(NamedTuple):
@@ -41,6 +43,33 @@ class Report:
     """Called with the bytes moved since the last call."""
     handed_over: Callable[[], None] = lambda: None
     """Called when all bytes are on their way and only an answer is awaited: another task may use the link."""
+
+
+class _Tally:
+    """Bytes that a task has moved, told together where they come fast: each time, the owner wakes up.
+
+    For one thread.
+
+    Args:
+        told: Called with bytes that were not told before.
+    """
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._told = told
+        self._bytes = 0
+        self._next = 0.0
+
+    def add(self, size: int) -> None:
+        self._bytes += size
+        if time.monotonic() >= self._next:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what is left to be told."""
+        if self._bytes:
+            size, self._bytes = self._bytes, 0
+            self._told(size)
+        self._next = time.monotonic() + _TOLD_EVERY
 
 
 class TaskGroup(Generic[Result]):
@@ -129,12 +158,17 @@ class TaskGroup(Generic[Result]):
                 return
             self._begun.add(this)
         # through the queue and not by a callback, so that only the owner runs the caller's code
-        report = Report(
-            lambda size: self._events.put(_Moved(this, size)), partial(self._events.put, _Moved(this, None))
-        )
+        tally = _Tally(lambda size: self._events.put(_Moved(this, size)))
+
+        def handed_over() -> None:
+            tally.tell()
+            self._events.put(_Moved(this, None))
+
         try:
             with cancellation.entered(self._scope):
-                self._events.put(_Ended(this, task(report)))
+                result = task(Report(tally.add, handed_over))
+            tally.tell()
+            self._events.put(_Ended(this, result))
         except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits
             self._events.put(_Ended(this, error=error))
 

@@ -28,13 +28,35 @@ def test_all_results_arrive_and_progress_is_told_on_one_thread():
         return run
 
     with TaskGroup(moved) as group:
-        for number in range(20):
+        for number in range(1, 21):
             group.start(task(number))
             group.wait_for(3)
         results = group.results()
 
-    assert sorted(results) == [number * number for number in range(20)]
-    assert (sorted(told), threads) == (list(range(20)), {threading.current_thread()})
+    assert sorted(results) == [number * number for number in range(1, 21)]
+    assert (sorted(told), threads) == (list(range(1, 21)), {threading.current_thread()})
+
+
+def test_bytes_that_come_fast_are_told_together_and_all_of_them_before_the_task_has_handed_over():
+    told, at_the_end = [], []
+
+    def run(report):
+        for _ in range(5000):
+            report.moved(1)
+        report.handed_over()
+        for _ in range(5000):
+            report.moved(1)
+
+    with TaskGroup(told.append) as group:
+        group.start(run)
+        while not group.room:
+            group.wait()
+        at_the_end.append(sum(told))
+        group.wait_for(0)
+
+    assert at_the_end[0] in (5000, 10000)  # the queue is emptied at once, of what came meanwhile, too
+    assert sum(told) == 10000
+    assert len(told) < 5000
 
 
 def test_no_more_tasks_run_than_asked_for():
