@@ -44,7 +44,7 @@ def _flip(engine: LocalEngine, bucket: str, key: str, segment: Segment, at: int)
     after = before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :]
 
     def change(connection: sqlite3.Connection) -> None:
-        _, content = engine._index.objects.find(connection, bucket, key, None)
+        _, content, _ = engine._index.objects.find(connection, bucket, key, None)
         leaves = "SELECT ? UNION SELECT leaf_id FROM segment WHERE content_id = ?"
         update = f"UPDATE content SET data = ? WHERE data = ? AND id IN ({leaves})"  # noqa: S608  # of own names only
         connection.execute(update, (after, before, content, content))

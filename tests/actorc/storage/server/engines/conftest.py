@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -59,6 +60,33 @@ def open_local(tmp_path, clock, disk):
     yield open_it
     for engine in opened:
         engine.close()
+
+
+@pytest.fixture
+def group(tmp_path, clock, disk):
+    """Open an engine of the group that has the directory; all are closed at the end."""
+    founder = LocalEngine(tmp_path / "data", clock=clock, fsops=disk, sweep_interval=None)
+    founder.create_bucket("bucket")
+    lock = founder.share()
+    opened = []
+
+    def member(*, fsops=disk, sweep_interval=None, **options):
+        engine = LocalEngine(
+            tmp_path / "data", clock=clock, fsops=fsops, sweep_interval=sweep_interval, group=os.dup(lock), **options
+        )
+        opened.append(engine)
+        return engine
+
+    member.lock = lock
+    yield member
+    for engine in opened:
+        engine.close()
+    os.close(lock)
+
+
+@pytest.fixture
+def pair(group):
+    return group(), group()
 
 
 @pytest.fixture(scope="session")

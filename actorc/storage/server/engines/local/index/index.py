@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -22,7 +21,7 @@ from actorc.storage.models import (
 )
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.bucket_totals import BucketTotal
-from actorc.storage.server.engines.local.disk.errors import explained, named
+from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.rows import Segment, call_id, inline, object_info
@@ -36,6 +35,7 @@ from .garbage_rows import GarbageRows
 from .group_commit import Change
 from .objects import Objects, bucket_id
 from .presence import PresenceLock
+from .reading import Readers, Reading, Remembered
 from .retention import Retention
 from .uploads import Uploads
 
@@ -84,8 +84,7 @@ class Index:
         self._path = path
         self._fsops = fsops
         self._health = health
-        self._idle: list[sqlite3.Connection] = []
-        self._closed = False
+        self._readers = Readers(path)
         self._presence = PresenceLock(path.parent, fsops)
         # no other process opens or closes the index until it is checked and its log exists
         with self._presence.entering() as is_first:
@@ -104,38 +103,21 @@ class Index:
 
     def close(self) -> None:
         """Finish running changes and close every connection; the last process writes the mark of a clean stop."""
-        self._closed = True
+        self._readers.refuse()
         commits = self._idempotency.commits
         commits.stop()
         with self._presence.leaving() as is_last:
             try:
-                while self._idle:
-                    self._idle.pop().close()
+                self._readers.close()
                 connection = commits.carry_over()
                 if is_last:
                     open_close.mark_closed(connection, self._path, self._fsops, self._health, self._presence)
             finally:
                 commits.release()
 
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def reading(self) -> Reading:
         """Return a block with a connection for reading; each statement sees the changes committed before it."""
-        return _Reading(self)
-
-    def lend(self) -> sqlite3.Connection:
-        """Return a connection for reading, to be given back by `take_back`."""
-        with explained():
-            # popped without asking before, since another thread may take the last one in between
-            try:
-                return self._idle.pop()
-            except IndexError:
-                return schema.connect(self._path)
-
-    def take_back(self, connection: sqlite3.Connection) -> None:
-        """Keep a connection for the next reader."""
-        if self._closed:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        return Reading(self._readers)
 
     def run(self, change: Change[T]) -> T:
         """Run a change of the caller, and return its result once it is on the medium."""
@@ -236,7 +218,7 @@ class Index:
         idempotency_key: str,
     ) -> ObjectInfo:
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
-            info, content_id = self._objects.find(connection, source.bucket, source.key, source.generation)
+            info, content_id, _ = self._objects.find(connection, source.bucket, source.key, source.generation)
             check_precondition(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
             place = self._objects.place(connection, bucket, key, condition)
             content_refs.share(connection, content_id)
@@ -266,23 +248,41 @@ class Index:
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         with named(bucket, key), self.reading() as connection:
-            return self._objects.find(connection, bucket, key)[0]
+            known = connection.remembered(bucket, key, self.now())
+            if known is not None:
+                return known.info
+            info = self._objects.find(connection, bucket, key).info
+            connection.remember(Remembered(info, None))
+            return info
 
     def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
         """Return the current object, or a retained generation, and its segments."""
         with named(bucket, key), self.reading() as connection:
+            known = connection.remembered(bucket, key, self.now())
+            if known is not None and known.segments is not None and generation in {None, known.info.generation}:
+                return known.info, known.segments
             # one transaction: a change between the two statements would combine an object with the content of another
             connection.execute("BEGIN")
             try:
-                info, content_id = self._objects.find(connection, bucket, key, generation)
-                return info, content_refs.load(connection, content_id)
+                info, content_id, is_current = self._objects.find(connection, bucket, key, generation)
+                segments = content_refs.load(connection, content_id)
             finally:
                 connection.execute("COMMIT")
+            if is_current:
+                connection.remember(Remembered(info, segments))
+            return info, segments
 
     def find_small(self, bucket: str, key: str) -> Found:
         """Return the current object of a key with the segment that is all of it."""
         with self.reading() as connection:
-            return batch_reads.find_one(connection, bucket, key, self.now())
+            now = self.now()
+            known = connection.remembered(bucket, key, now)
+            if known is not None and known.segments is not None:
+                return Found(known.info, known.segments[0] if len(known.segments) == 1 else None)
+            found = batch_reads.find_one(connection, bucket, key, now)
+            if found.segment is not None and found.segment.data is not None:
+                connection.remember(Remembered(found.info, (found.segment,)))
+            return found
 
     def find_many(self, bucket: str, keys: Sequence[str]) -> list[Found | StorageError]:
         """Return the current object of each key with the segment that is all of it, or its error.
@@ -314,20 +314,3 @@ class Index:
         if place.current:
             objects.remove(connection, place.bucket_id, place.name, place.current.content_id)
         return place.current is not None
-
-
-class _Reading(explained):
-    """A block with a connection; a class, since every call has one, and a generator takes four times as long."""
-
-    __slots__ = ("_connection", "_index")
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def __enter__(self) -> sqlite3.Connection:  # type: ignore[override]
-        self._connection = self._index.lend()
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._index.take_back(self._connection)
-        super().__exit__(kind, error, traceback)

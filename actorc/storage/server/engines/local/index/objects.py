@@ -51,6 +51,15 @@ class CurrentGeneration(NamedTuple):
     content_id: int
 
 
+class FoundGeneration(NamedTuple):
+    """A generation of an object that was looked up."""
+
+    info: ObjectInfo
+    content_id: int
+    is_current: bool
+    """Whether it is not one that was replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class WriteTarget:
     """The bucket and key of a write, and the object that it replaces."""
@@ -154,7 +163,7 @@ class Objects:
 
     def find(
         self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None = None
-    ) -> tuple[ObjectInfo, int]:
+    ) -> FoundGeneration:
         """Return the current object, or a retained generation, and its content.
 
         Raises:
@@ -162,12 +171,13 @@ class Objects:
             IntegrityError: Its row is damaged.
         """
         row = self._current(connection, bucket, key)
-        if row and generation not in {None, row[1]}:
+        is_current = row is None or generation in {None, row[1]}
+        if not is_current:
             row = self._retained(connection, bucket, key, generation)
         if row is None:
             bucket_id(connection, bucket)
             raise object_missing(bucket, key, generation)
-        return object_info(bucket, key, row[1:]), row[0]
+        return FoundGeneration(object_info(bucket, key, row[1:]), row[0], is_current)
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired objects and as many generations; return whether there may be more."""

@@ -134,15 +134,16 @@ class WritingConnection(sqlite3.Connection):
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database, for one thread at a time; the connection begins no implicit transactions."""
-    return _opened(path, sqlite3.Connection)
+    return connect_as(sqlite3.Connection, path)
 
 
 def connect_for_changes(path: Path) -> WritingConnection:
     """Open the database like `connect`, to change it by the index's own changes."""
-    return _opened(path, WritingConnection)
+    return connect_as(WritingConnection, path)
 
 
-def _opened(path: Path, kind: type[C]) -> C:
+def connect_as(kind: type[C], path: Path) -> C:
+    """Open the database like `connect`, as a connection of this class."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=64, factory=kind
     )

@@ -63,7 +63,7 @@ def test_a_log_grows_no_more_while_changes_go_on(local, put, log, monkeypatch):
 
 def test_a_reader_keeps_the_log_from_beginning_anew_and_nobody_from_writing(local, put, log, problems):
     put(local, "key", b"data")
-    reader = local._index.lend()
+    reader = local._index._readers.lend()
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM object").fetchone()
     put(local, "key", b"more data")
@@ -73,7 +73,7 @@ def test_a_reader_keeps_the_log_from_beginning_anew_and_nobody_from_writing(loca
     put(local, "key", b"data")
     held = begun(log)
     reader.execute("COMMIT")
-    local._index.take_back(reader)
+    local._index._readers.take_back(reader)
     local._index.checkpoint()
     put(local, "key", b"data")
 
