@@ -14,6 +14,7 @@ from .json_scalars import numpy_scalars
 from .json_tags import ADDED, JSON_1, JSON_2, Dialect
 from .json_text import dumps, loads, refuse_constant
 from .plain_data import is_exact
+from .tagged_text import TaggedText
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -52,12 +53,9 @@ class JsonFormat(Format):
         data = _exact(value)
         return self.encode_tagged(value) if data is None else Encoded((data,))
 
-    def encode_tagged(self, value: Any, items: int | None = None) -> Encoded:
-        """Return what `encode` does, for a value that is no exact data; `items` as for `json_text.dumps`."""
-        try:
-            return Encoded((dumps(self.dialect.write(value), items),))
-        except RecursionError as error:
-            raise NoFormatError(f"a value is nested too deep for {self.id}; flatten it") from error
+    def encode_tagged(self, value: Any) -> Encoded:
+        """Return what `encode` does, for a value that is no exact data."""
+        return Encoded((_written(value, self.dialect.text()),))
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
         """Return the value, or the stored bytes."""
@@ -84,6 +82,18 @@ class Json2Format(JsonFormat):
     id = "json@2"
     extends = JsonFormat.id
     dialect = JSON_2
+
+
+def _written(value: Any, writer: TaggedText) -> bytes:
+    """Return the text of a value.
+
+    Raises:
+        NoFormatError: It is not held, or nested too deep.
+    """
+    try:
+        return writer.of(value).encode()
+    except RecursionError as error:
+        raise NoFormatError("a value is nested too deep for JSON; flatten it") from error
 
 
 def _exact(value: Any) -> bytes | None:
@@ -117,12 +127,13 @@ def encode_data(value: Any) -> tuple[Format, Encoded] | None:
     data = _exact(value)
     if data is not None:
         return _JSON_1, Encoded((data,))
-    # One look at each item tells whether it is held, and by which version.
-    found = JSON_2.survey(value)
-    if found is None:
+    # Whatever either version holds has one text, and what was met tells which is the first that holds it.
+    writer = JSON_2.text()
+    try:
+        data = _written(value, writer)
+    except NoFormatError:
         return None
-    fmt = _JSON_1 if found.kinds.isdisjoint(ADDED) else _JSON_2
-    return fmt, fmt.encode_tagged(value, found.items)
+    return (_JSON_1 if writer.kinds.isdisjoint(ADDED) else _JSON_2), Encoded((data,))
 
 
 def may_hold_references(data: bytes | memoryview | Encoded) -> bool:

@@ -27,48 +27,22 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
-from json.encoder import encode_basestring
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
-from actorc.storage.rules import is_utf8
-from lucas_storage.errors import NoFormatError, UnknownFormatError
-from lucas_storage.formats.base import not_mine
+from lucas_storage.errors import UnknownFormatError
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
-from . import json_scalars
+from . import json_scalars, tagged_text
 from .json_scalars import Scalar, numpy_scalars
-from .json_text import dumps
-from .plain_data import SCALARS, each_once, of_kind, scalars_are_exact
-
-WriteAll: TypeAlias = Callable[[Collection[Any]], list[Any]]
-"""Returns the items of a container as exact data."""
+from .plain_data import each_once, of_kind
+from .tagged_text import Container, TaggedText, Write
 
 _FACTORIES: Final[dict[str, Callable[[], Any] | None]] = {
     kind.__name__: kind for kind in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)
 }
 _NAMES: Final = {factory: name for name, factory in _FACTORIES.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """How the containers of one type are written."""
-
-    write: Callable[[Any, WriteAll], Any]
-    items: Callable[[Collection[Any]], Iterable[Any]] = chain.from_iterable
-    """Returns what stands in some of them."""
-    holds: Callable[[Collection[Any]], bool] | None = None
-    """Returns whether all of some containers can be written, their items apart; None if every one can."""
-
-
-class Survey(NamedTuple):
-    """What a value consists of, itself included."""
-
-    kinds: set[type]
-    items: int
-    """At all depths; where many containers of one level are the same object, the items of it count once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,69 +63,30 @@ class Dialect:
         object.__setattr__(self, "_unchecked", unchecked)
 
     def holds(self, value: object) -> bool:
-        """Return whether `write` takes `value`; at the speed of C, level by level, with nothing written."""
+        """Return whether `text` takes `value`; at the speed of C, level by level, with nothing written."""
         if type(value) not in self.containers:
             return type(value) in self._unchecked or self._holds_all((value,), type(value))
-        return self.survey(value) is not None
-
-    def survey(self, value: object) -> Survey | None:
-        """Return what `value` consists of if `write` takes it, else None; in the one pass of `holds`."""
         level: Collection[Any] = (value,)
-        found, items = set[type](), 0
         for left in range(JSON_DEPTH, -1, -1):
             kinds = set(map(type, level))
             if not all(self._holds_all(of_kind(level, kinds, kind), kind) for kind in kinds - self._unchecked):
-                return None
-            found |= kinds
-            items += len(level)
+                return False
             inner = kinds.intersection(self.containers)
             if not inner:
-                return Survey(found, items)
+                return True
             if not left:
                 break
             every = ((self.containers[kind], each_once(of_kind(level, kinds, kind))) for kind in inner)
             level = list(chain.from_iterable(container.items(members) for container, members in every))
-        return None
+        return False
 
     def _holds_all(self, values: Collection[Any], kind: type) -> bool:
         way = self.scalars.get(kind) or self.containers.get(kind) or numpy_scalars(values)
         return way is not None and (way.holds is None or way.holds(values))
 
-    def write(self, value: Any) -> Any:
-        """Return `value` as exact data, with tags.
-
-        Raises:
-            NoFormatError: It cannot be written, or is nested more than 100 levels deep, or contains itself.
-        """
-        return self._write(value, JSON_DEPTH)
-
-    def _write(self, value: Any, room: int) -> Any:
-        container = self.containers.get(type(value))
-        if container is None:
-            return self._way((value,), type(value)).write(value)
-        if not room:
-            raise NoFormatError(f"a value contains itself or is nested too deep for {self.id}; flatten it")
-        if container.holds is not None and not container.holds((value,)):
-            raise not_mine(self.id, value, "convert it, or let the value decide its format")
-        return container.write(value, partial(self._write_all, room=room - 1))
-
-    def _write_all(self, items: Collection[Any], room: int) -> list[Any]:
-        kinds = set(map(type, items))
-        if kinds <= SCALARS and scalars_are_exact(items, kinds):
-            return list(items)
-        # Each type is checked once for all items of the container.
-        ways = {kind: self._way(of_kind(items, kinds, kind), kind) for kind in kinds.difference(self.containers)}
-        if len(ways) == len(kinds) == 1:
-            (only,) = ways.values()
-            return only.write_all(items)
-        writers, write = {kind: way.write for kind, way in ways.items()}, partial(self._write, room=room)
-        return [writers.get(type(item), write)(item) for item in items]
-
-    def _way(self, values: Collection[Any], kind: type) -> Scalar:
-        way = self.scalars.get(kind) or numpy_scalars(values)
-        if way is None or not (way.holds is None or way.holds(values)):
-            raise not_mine(self.id, next(iter(values)), "convert it, or let the value decide its format")
-        return way
+    def text(self) -> TaggedText:
+        """Return what writes one value as JSON text."""
+        return TaggedText(self.id, self.scalars, self.containers)
 
     def read(self, found: dict[str, Any]) -> Any:
         """Return the value of a dict of JSON if it is a tag, else the dict; for `json.loads`, which reads inside out.
@@ -175,31 +110,7 @@ class Dialect:
         return found
 
 
-def _write_dict(value: dict[Any, Any], write_all: WriteAll) -> Any:
-    # The user's own dict that looks like a tag is written as pairs, so that reading does not take it for one.
-    confusing = len(value) == 1 and type(key := next(iter(value))) is str and key.startswith("$")
-    if not confusing and all(type(key) is str and (key.isascii() or is_utf8(key)) for key in value):
-        return dict(zip(value, write_all(value.values()), strict=True))
-    return {"$dict": _pairs(value, write_all)}
-
-
-def _pairs(value: dict[Any, Any], write_all: WriteAll) -> list[Any]:
-    return list(map(list, zip(write_all(value.keys()), write_all(value.values()), strict=True)))
-
-
-def _as_set(tag: str) -> Container:
-    return Container(lambda value, write_all: {tag: _in_order(write_all(value))})
-
-
-def _in_order(items: list[Any]) -> list[Any]:
-    # By their JSON, which `repr` gives of a short int, and a function of C of a text, at a tenth of the cost.
-    kinds = set(map(type, items))
-    return sorted(items, key=repr if kinds == {int} else encode_basestring if kinds == {str} else dumps)
-
-
-def _as_dict(
-    write: Callable[[Any, WriteAll], Any], holds: Callable[[Collection[Any]], bool] | None = None
-) -> Container:
+def _as_dict(write: Write, holds: Callable[[Collection[Any]], bool] | None = None) -> Container:
     return Container(write, _keys_and_values, holds)
 
 
@@ -220,24 +131,23 @@ def _name_of(factory: Any) -> str | None:
     return _NAMES.get(factory) if type(factory) is type else None
 
 
+def _begin_of_defaultdict(value: Any) -> str:
+    name = _name_of(value.default_factory)
+    return f'{{"$defaultdict":[{tagged_text.exact(name)},['
+
+
 _BASE: Final[dict[type, Container]] = {
-    list: Container(lambda value, write_all: write_all(value)),
-    dict: _as_dict(_write_dict),
-    tuple: Container(lambda value, write_all: {"$tuple": write_all(value)}),
-    set: _as_set("$set"),
-    frozenset: _as_set("$frozenset"),
+    list: Container(tagged_text.sequences("[", "]")),
+    dict: _as_dict(tagged_text.dicts),
+    tuple: Container(tagged_text.sequences('{"$tuple":[', "]}")),
+    set: Container(tagged_text.sets("$set")),
+    frozenset: Container(tagged_text.sets("$frozenset")),
 }
 _ADDED: Final[dict[type, Container]] = {
-    OrderedDict: _as_dict(
-        lambda value, write_all: {"$ordereddict": _pairs(value, write_all)},
-        _have_no_attributes,
-    ),
-    Counter: _as_dict(lambda value, write_all: {"$counter": _pairs(value, write_all)}, _have_no_attributes),
-    defaultdict: _as_dict(
-        lambda value, write_all: {"$defaultdict": [_name_of(value.default_factory), _pairs(value, write_all)]},
-        _have_known_factories,
-    ),
-    deque: Container(lambda value, write_all: {"$deque": [value.maxlen, write_all(value)]}),
+    OrderedDict: _as_dict(tagged_text.pairs(lambda _: '{"$ordereddict":[', "]}"), _have_no_attributes),
+    Counter: _as_dict(tagged_text.pairs(lambda _: '{"$counter":[', "]}"), _have_no_attributes),
+    defaultdict: _as_dict(tagged_text.pairs(_begin_of_defaultdict, "]]}"), _have_known_factories),
+    deque: Container(tagged_text.deques),
 }
 
 

@@ -87,7 +87,7 @@ def scalars_are_exact(level: Collection[Any], kinds: set[type]) -> bool:
         numbers = level if kinds <= _NUMBERS else [item for item in level if type(item) in _MEASURED]
         if not _numbers_are_exact(numbers):
             return False
-    return str not in kinds or _texts_are_exact(of_kind(level, kinds, str))
+    return str not in kinds or texts_are_exact(of_kind(level, kinds, str))
 
 
 def _numbers_are_exact(numbers: Collection[Any]) -> bool:
@@ -101,7 +101,8 @@ def _numbers_are_exact(numbers: Collection[Any]) -> bool:
     return all(math.isfinite(number) if type(number) is float else is_short(number) for number in numbers)
 
 
-def _texts_are_exact(texts: Collection[str]) -> bool:
+def texts_are_exact(texts: Collection[str]) -> bool:
+    """Return whether UTF-8 holds all of some texts."""
     if all(map(str.isascii, texts)):
         return True
     try:
@@ -113,7 +114,7 @@ def _texts_are_exact(texts: Collection[str]) -> bool:
 
 def _keys_are_exact(dicts: Collection[dict[Any, Any]]) -> bool:
     # The types of all keys, and not of those that differ: a key of a subclass of str may equal one of str.
-    return types_in(chain.from_iterable(dicts)) <= _TEXT and _texts_are_exact(set(chain.from_iterable(dicts)))
+    return types_in(chain.from_iterable(dicts)) <= _TEXT and texts_are_exact(set(chain.from_iterable(dicts)))
 
 
 def is_short(number: int) -> bool:

@@ -329,6 +329,60 @@ def test_any_value_comes_back_equal_and_of_the_same_types(value):
 
 
 @given(_values)
+def test_a_value_is_written_the_same_alone_and_among_others(value):
+    alone = bytes(JSON_2.encode([value]))[1:-1]
+
+    assert bytes(JSON_2.encode([value] * 40)) == b"[" + b",".join([alone] * 40) + b"]"
+    assert bytes(JSON_2.encode([[value], {"a": value}, {1: value}])) == (
+        b'[[%b],{"a":%b},{"$dict":[[1,%b]]}]' % (alone, alone, alone)
+    )
+    assert bytes(JSON_2.encode((value, [1.5] * 2000, [None]))) == (
+        b'{"$tuple":[%b,[%b],[null]]}' % (alone, b",".join([b"1.5"] * 2000))
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ((), '{"$tuple":[]}'),
+        ([(), (1,), (1, "a"), ((),)], '[{"$tuple":[]},{"$tuple":[1]},{"$tuple":[1,"a"]},{"$tuple":[{"$tuple":[]}]}]'),
+        ({"b", "a", "é"}, '{"$set":["a","b","é"]}'),
+        ({10, 9, -1}, '{"$set":[-1,10,9]}'),
+        ([{1: 2}, {}, {"$x": 1}, {"a": (1,)}], '[{"$dict":[[1,2]]},{},{"$dict":[["$x",1]]},{"a":{"$tuple":[1]}}]'),
+        ([1, math.nan, 1 << 2001], '[1,{"$float":"nan"},{"$int":"%x"}]' % (1 << 2001)),
+        ((True, 1, 1.0, None, 1e16, 1e-05), '{"$tuple":[true,1,1.0,null,1e+16,1e-05]}'),
+        (["\ud800", 'a"\n'], '[{"$text":"7aCA"},"a\\"\\n"]'),
+        (defaultdict(list, {"a": date.min}), '{"$defaultdict":["list",[["a",{"$date":"0001-01-01"}]]]}'),
+        (deque([1], 3), '{"$deque":[3,[1]]}'),
+        (deque(), '{"$deque":[null,[]]}'),
+        ([timedelta(1, 2, 3), complex(1, math.inf)], '[{"$timedelta":[1,2,3]},{"$complex":[1.0,{"$float":"inf"}]}]'),
+    ],
+)
+def test_data_with_tags_has_this_text_for_ever(value, text):
+    assert bytes(JSON_2.encode(value)).decode() == text
+
+
+def test_a_tuple_that_stands_in_many_places_is_written_once():
+    doubled = (1,)
+    for _ in range(16):
+        doubled = (doubled, doubled)
+    calls = 0
+
+    def count(*_):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        text = JSON_2.encode(doubled)
+    finally:
+        sys.setprofile(None)
+
+    assert calls < 5000
+    assert bytes(text).count(b"1") == 1 << 16
+
+
+@given(_values)
 def test_what_the_first_version_holds_is_written_in_it(value):
     form = format_for(value, "json")
 

@@ -1,0 +1,246 @@
+"""JSON text of data with tags, made level by level.
+
+What stands on one level of the data is written together, type by type, so that the work for an item is done in C
+wherever the type allows it. The text is the one that the standard encoder writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from json.encoder import encode_basestring as quoted
+from operator import add
+from typing import Any, Final, TypeAlias
+
+from lucas_storage.errors import NoFormatError
+from lucas_storage.formats.base import not_mine
+from lucas_storage.limits import JSON_DEPTH
+
+from .json_scalars import Scalar, numpy_scalars, write_float, write_int, write_text
+from .json_text import dumps
+from .plain_data import each_once, is_short, of_kind, texts_are_exact
+
+TextsOf: TypeAlias = Callable[[Collection[Any]], list[str]]
+"""Returns the texts of some values, in order."""
+Write: TypeAlias = Callable[[Collection[Any], TextsOf], list[str]]
+"""Returns the texts of some containers of one type, by the texts of what stands in them."""
+
+_MANY: Final = 1000
+"""Numbers of which an encoder writes the text sooner than Python writes each."""
+_WIDE: Final = 64
+"""Items of containers of one length up to which all of them are cut in C at once."""
+_TEXT: Final = frozenset({str})
+_CONSTANTS: Final = {None: "null", True: "true", False: "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How the containers of one type are written."""
+
+    write: Write
+    items: Callable[[Collection[Any]], Iterable[Any]] = chain.from_iterable
+    """Returns what stands in some of them."""
+    holds: Callable[[Collection[Any]], bool] | None = None
+    """Returns whether all of some containers can be written, their items apart; None if every one can."""
+
+
+class TaggedText:
+    """Writes one value, and knows what types were in it.
+
+    Args:
+        format_id: Named in errors.
+        scalars: How scalars are written.
+        containers: How containers are written.
+    """
+
+    __slots__ = ("_containers", "_format_id", "_room", "_scalars", "kinds")
+
+    def __init__(self, format_id: str, scalars: Mapping[type, Scalar], containers: Mapping[type, Container]) -> None:
+        self._format_id = format_id
+        self._scalars = scalars
+        self._containers = containers
+        self._room = JSON_DEPTH
+        self.kinds: set[type] = set()
+        """The types of all that was written."""
+
+    def of(self, value: Any) -> str:
+        """Return the text of a value.
+
+        Raises:
+            NoFormatError: It cannot be written, or is nested more than 100 levels deep, or contains itself.
+        """
+        (text,) = self.of_all((value,))
+        return text
+
+    def of_all(self, values: Collection[Any]) -> list[str]:
+        """Return the texts of the values of one level, as `of` does."""
+        kinds = set(map(type, values))
+        self.kinds |= kinds
+        if len(kinds) == 1:
+            (kind,) = kinds
+            return self._of_kind(values, kind)
+        each = {kind: iter(self._of_kind(of_kind(values, kinds, kind), kind)) for kind in kinds}
+        return [next(each[type(value)]) for value in values]
+
+    def _of_kind(self, values: Collection[Any], kind: type) -> list[str]:
+        plain = _PLAIN.get(kind)
+        if plain is not None:
+            return plain(values)
+        way = self._containers.get(kind) or self._scalars.get(kind) or numpy_scalars(values)
+        if way is None or not (way.holds is None or way.holds(values)):
+            raise not_mine(self._format_id, next(iter(values)), "convert it, or let the value decide its format")
+        return self._of_containers(values, way.write) if isinstance(way, Container) else _of_scalars(values, way)
+
+    def _of_containers(self, values: Collection[Any], write: Write) -> list[str]:
+        if not self._room:
+            raise NoFormatError(f"a value contains itself or is nested too deep for {self._format_id}; flatten it")
+        self._room -= 1
+        once = each_once(values)
+        texts = write(once, self.of_all)
+        self._room += 1
+        if len(once) == len(values):
+            return texts
+        known = dict(zip(map(id, once), texts, strict=True))
+        return [known[id(value)] for value in values]
+
+
+def _of_scalars(values: Collection[Any], way: Scalar) -> list[str]:
+    contents = list(map(way.content, values))
+    texts = list(map(quoted if set(map(type, contents)) == {str} else exact, contents))
+    return texts if way.tag is None else [f'{{"{way.tag}":{text}}}' for text in texts]
+
+
+def exact(data: Any) -> str:
+    """Return the text of a little exact data, such as the content of a tag, for which an encoder takes longer."""
+    kind = type(data)
+    if kind is str:
+        return quoted(data)
+    if kind is dict:
+        return "{" + ",".join([f"{quoted(key)}:{exact(item)}" for key, item in data.items()]) + "}"
+    if kind is list or kind is tuple:
+        return "[" + ",".join(map(exact, data)) + "]"
+    return _CONSTANTS[data] if data is None or kind is bool else repr(data)
+
+
+def _constants(values: Collection[Any]) -> list[str]:
+    return list(map(_CONSTANTS.__getitem__, values))
+
+
+def _ints(values: Collection[int]) -> list[str]:
+    if not all(map(is_short, (min(values), max(values)))):
+        return [exact(write_int(value)) for value in values]
+    return _many(values) if len(values) > _MANY else list(map(repr, values))
+
+
+def _floats(values: Collection[float]) -> list[str]:
+    if not all(map(math.isfinite, values)):
+        return [exact(write_float(value)) for value in values]
+    return _many(values) if len(values) > _MANY else list(map(repr, values))
+
+
+def _many(numbers: Collection[Any]) -> list[str]:
+    return str(dumps(list(numbers), len(numbers)), "ascii")[1:-1].split(",")
+
+
+def _texts(values: Collection[str]) -> list[str]:
+    if texts_are_exact(values):
+        return list(map(quoted, values))
+    return [exact(write_text(value)) for value in values]
+
+
+_PLAIN: Final[dict[type, TextsOf]] = {
+    type(None): _constants,
+    bool: _constants,
+    int: _ints,
+    float: _floats,
+    str: _texts,
+}
+
+
+def sequences(begin: str, end: str) -> Write:
+    """Return how sequences are written, between two texts."""
+
+    def write(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+        return [f"{begin}{text}{end}" for text in _joined(values, texts_of(_within(values)))]
+
+    return write
+
+
+def sets(tag: str) -> Write:
+    """Return how sets are written under a tag: sorted by the texts, so that equal sets have equal bytes."""
+
+    def write(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+        texts = iter(texts_of(_within(values)))
+        return [f'{{"{tag}":[{",".join(sorted(islice(texts, len(value))))}]}}' for value in values]
+
+    return write
+
+
+def pairs(begin: Callable[[Any], str], end: str) -> Write:
+    """Return how dicts with any keys are written: as pairs, between what `begin` returns for each, and `end`."""
+
+    def write(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+        keys, items = texts_of(_within(values)), texts_of(_values_of(values))
+        each = [f"[{key},{item}]" for key, item in zip(keys, items, strict=True)]
+        return [f"{begin(value)}{text}{end}" for value, text in zip(values, _joined(values, each), strict=True)]
+
+    return write
+
+
+def deques(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+    """Return the texts of deques."""
+    joined = _joined(values, texts_of(_within(values)))
+    return [f'{{"$deque":[{exact(value.maxlen)},[{text}]]}}' for value, text in zip(values, joined, strict=True)]
+
+
+def dicts(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+    """Return the texts of dicts: objects of JSON, or pairs where keys are no texts, or look like a tag."""
+    keys = _within(values)
+    if set(map(type, keys)) <= _TEXT and texts_are_exact(keys) and not any(map(_looks_like_tag, values)):
+        return _objects(values, keys, texts_of)
+    if len(values) == 1 or not any(map(_is_object, values)):
+        return _AS_PAIRS(values, texts_of)
+    # Each by itself: the dicts of one level are seldom of both kinds.
+    return [dicts((value,), texts_of)[0] for value in values]
+
+
+def _is_object(value: dict[Any, Any]) -> bool:
+    return set(map(type, value)) <= _TEXT and texts_are_exact(value) and not _looks_like_tag(value)
+
+
+def _objects(values: Collection[Any], keys: Collection[str], texts_of: TextsOf) -> list[str]:
+    # The records of a table have the same keys.
+    names = {key: f"{quoted(key)}:" for key in keys}
+    each = list(map(add, map(names.__getitem__, keys), texts_of(_values_of(values))))
+    return [f"{{{text}}}" for text in _joined(values, each)]
+
+
+def _looks_like_tag(value: dict[Any, Any]) -> bool:
+    # Written as pairs, so that reading does not take it for one.
+    return len(value) == 1 and next(iter(value)).startswith("$")
+
+
+_AS_PAIRS: Final = pairs(lambda _: '{"$dict":[', "]}")
+
+
+def _within(values: Collection[Any]) -> Collection[Any]:
+    """Return what stands in containers: items, or keys."""
+    return next(iter(values)) if len(values) == 1 else list(chain.from_iterable(values))
+
+
+def _values_of(values: Collection[Any]) -> Collection[Any]:
+    return list(chain.from_iterable(map(dict.values, values)))
+
+
+def _joined(values: Collection[Any], texts: list[str]) -> list[str]:
+    """Return for each container the texts of its items, which stand in order in one list."""
+    if len(values) == 1:
+        return [",".join(texts)]
+    counts = set(map(len, values))
+    each = iter(texts)
+    if len(counts) == 1 and 0 < len(texts) <= _WIDE * len(values):
+        # Containers of one length, such as the rows of a table, are cut in C.
+        return list(map(",".join, zip(*repeat(each, counts.pop()))))  # noqa: B905  # it is one iterator
+    return [",".join(islice(each, len(value))) for value in values]
