@@ -12,7 +12,7 @@ from .local_server.shared_files import DIRECTORY
 if TYPE_CHECKING:
     from .server.option_sources import Option
 
-_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_FILE: Final = click.Path(dir_okay=False, readable=False, path_type=Path)
 
 
 class ServerCommand(click.Command):
@@ -57,7 +57,7 @@ def _parameter(option: Option) -> click.Option:
     default = "" if option.kind is bool or option.default in {None, ""} else f"  [default: {option.default}]"
     return click.Option(
         [flags],
-        type=click.Path(path_type=Path) if option.kind is Path else option.kind,
+        type=click.Path(readable=False, path_type=Path) if option.kind is Path else option.kind,
         default=None,
         metavar=None if option.kind is bool else option.metavar,
         help=option.meaning + default,

@@ -14,6 +14,7 @@ from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
 from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage.declared_settings import DEFAULT_STORE
 
+from .local_paths import LocalPath
 from .printing import print_record
 
 # The client is imported where it is used: the help of a command, whose module imports this one, needs none.
@@ -203,7 +204,7 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
     @click.option("--endpoint", metavar="HOST:PORT", help="The server; else STORAGE_ENDPOINT.")
     @click.option(
         "--data",
-        type=click.Path(exists=data_exists, file_okay=False, path_type=Path),
+        type=LocalPath(exists=data_exists, file_okay=False, path_type=Path),
         metavar="DIR",
         help="Use the server of this data directory, started if it does not run. Without an endpoint, "
         f"the nearest {DIRECTORY} here or above, if there is one.",

@@ -39,13 +39,16 @@ class FileKeys:
 
     Args:
         file: As ``serve --keys`` takes it; made with the first key.
+        named: What the user named, the file or the directory that it is in, without which nothing can be listed; None:
+            nothing.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, named: Path | None = None) -> None:
         # here, since it loads what a server needs, and the help of a command needs none of that
         from actorc.storage.server.auth import key_file  # noqa: PLC0415
 
         self.file = file
+        self._named = named
         self._changes = key_file
 
     def list_keys(self) -> list[AccessKeyResult]:
@@ -53,8 +56,15 @@ class FileKeys:
 
         Raises:
             StorageError: The file cannot be read, or is damaged.
+            OSError: `named` does not exist, or is of the wrong kind.
         """
-        return [_described(each) for each in self._changes.read_keys(self.file).values()] if self.file.exists() else []
+        try:
+            self.file.stat()
+        except FileNotFoundError:
+            if self._named is not None:
+                self._named.stat()
+            return []
+        return [_described(each) for each in self._changes.read_keys(self.file).values()]
 
     def add_key(self, allow: Sequence[str], *, comment: str = "") -> NewAccessKeyResult:
         """Make a key; return it with its secret.

@@ -5,6 +5,7 @@ The checked file is the opened one: links are not followed, and owner and mode a
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -56,6 +57,19 @@ def read_secret(path: Path, directory: int) -> bytes:
         return os.read(descriptor, _LARGEST)
     finally:
         os.close(descriptor)
+
+
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """Make a directory and those above it, if they are missing.
+
+    Raises:
+        NotADirectoryError: One of them is a file, of which `Path.mkdir` says that it exists already.
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from None
 
 
 def replace_private(path: Path, text: str, *, durable: bool = False) -> None:

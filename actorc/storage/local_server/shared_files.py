@@ -18,6 +18,7 @@ from actorc.storage.files import file_locks
 from actorc.storage.files.private_files import (
     check_own_directory,
     is_readable_by_others,
+    make_directory,
     open_directory,
     owner,
     read_secret,
@@ -64,7 +65,7 @@ def make_private(path: Path) -> None:
             it is left as it is.
         OSError: It cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:

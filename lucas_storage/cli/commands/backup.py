@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actorc.storage.errors import InvalidParameterError
+from actorc.storage.errors import NotFoundError
 from actorc.storage.units import shown_size
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.output.exit_codes import FAILED
 from lucas_storage.cli.output.progress import Bars, OnProgress
 from lucas_storage.cli.printing import print_record, printable
@@ -20,7 +21,7 @@ from lucas_storage.cli.printing import print_record, printable
 if TYPE_CHECKING:
     from actorc.storage.server.engines.local import Backup, Finding, ListedSnapshot, Manifest
 
-_PLACE = click.Path(path_type=Path)
+_PLACE = LocalPath(path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 
@@ -47,7 +48,7 @@ def backup(directory: Path, target: Path, *, keep: int, verify: bool, quiet: boo
     from actorc.storage.server.engines.local import back_up  # noqa: PLC0415  # loads gRPC
 
     if not directory.exists():
-        raise InvalidParameterError(
+        raise NotFoundError(
             f"{directory} does not exist; name the data directory of a server, on its own machine; from another "
             "machine 'lucas-storage sync' copies buckets"
         )

@@ -13,6 +13,7 @@ from lucas_storage.bundles.export import export as write_bundle
 from lucas_storage.bundles.import_run import Imported, import_bundle
 from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.completion.parameters import RUNS
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.options import quiet_option
 from lucas_storage.cli.output.progress import Bars, wanted
 from lucas_storage.cli.printing import printable
@@ -20,7 +21,7 @@ from lucas_storage.cli.session import Session, reading, writing
 from lucas_storage.records.run_history import UNENDED, find
 from lucas_storage.replay.selection import step_of
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = LocalPath(dir_okay=False, path_type=Path)
 
 
 @click.command()

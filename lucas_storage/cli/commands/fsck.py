@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from actorc.storage.errors import IntegrityError, InvalidParameterError
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.output.exit_codes import FAILED
 from lucas_storage.cli.printing import print_record, printable
 from lucas_storage.local_service.service import DEFAULT_DATA
@@ -26,7 +27,7 @@ _HARMLESS = {"leftover", "dropped", "quarantined", "restored", "salvaged", "supe
 @click.argument(
     "directory",
     metavar="[DIR]",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False, path_type=Path),
     default=DEFAULT_DATA,
 )
 @click.option("--adopt", "action", flag_value="adopt", help="Give back objects whose files the index does not know.")

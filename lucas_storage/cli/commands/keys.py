@@ -14,6 +14,7 @@ import click
 from actorc.storage.errors import StorageError
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.shared_files import check_is_for_data
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.printing import print_record, printable, shown_time
 from lucas_storage.cli.quantities import DURATION
 from lucas_storage.cli.session import Session
@@ -30,14 +31,14 @@ _POLL: Final = 0.05
 _WHERE: Final = (
     click.option(
         "--data",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=LocalPath(file_okay=False, path_type=Path),
         metavar="DIR",
         help=f"Data directory of the server; {DEFAULT_DATA} if nothing names a server.",
     ),
     click.option(
         "--keys",
         "keys_file",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=LocalPath(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="A file of access keys elsewhere, as 'serve --keys' takes it.",
     ),
@@ -128,8 +129,9 @@ def _place(
             return _Place(None, over_api, as_json=as_json, exposed=over_api.is_exposed)
     from actorc.storage.server.config import KEYS_FILE  # noqa: PLC0415  # loads gRPC
 
-    data = data or Path(DEFAULT_DATA)
-    return _Place(data if keys_file is None else None, FileKeys(keys_file or data / KEYS_FILE), as_json=as_json)
+    named, data = keys_file or data, data or Path(DEFAULT_DATA)
+    changes = FileKeys(keys_file or data / KEYS_FILE, named=named)
+    return _Place(data if keys_file is None else None, changes, as_json=as_json)
 
 
 @click.group()

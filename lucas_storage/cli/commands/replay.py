@@ -14,6 +14,7 @@ import click
 
 from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.completion.parameters import RUNS, STEPS
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.output.exit_codes import DIFFERENT, FAILED
 from lucas_storage.cli.post_mortem import check_terminal, debug
 from lucas_storage.cli.printing import printable, printable_lines
@@ -28,7 +29,7 @@ from lucas_storage.replay.functions import function_of
 from lucas_storage.replay.replay import Replay, inputs_of
 from lucas_storage.replay.selection import step_of
 
-_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_FILE: Final = LocalPath(dir_okay=False, path_type=Path)
 
 
 @click.command()

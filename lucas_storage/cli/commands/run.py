@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from lucas_storage import settings
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.local_service.provision import provide_lucas, provide_storage
 from lucas_storage.local_service.script_hooks import before_scripts
 from lucas_storage.local_service.service import DEFAULT_DATA
@@ -17,7 +18,7 @@ from lucas_storage.local_service.variables import Variables
 from .user_script import place_path, run_as_main, run_module_as_main
 
 _WITH_VALUE: Final = frozenset({"--data", "--profile"})
-_FILE: Final = click.Path(exists=True, dir_okay=False)
+_FILE: Final = LocalPath(exists=True, dir_okay=False)
 
 
 class ScriptCommand(click.Command):
@@ -45,7 +46,7 @@ def _end_of_options(args: Sequence[str]) -> int | None:
 @click.option("-m", "module", metavar="MODULE", help="Run a module instead of a file, as 'python -m MODULE' does.")
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     metavar="DIR",
     help=f"Directory of the storage server that is started. Without an endpoint, the nearest {DEFAULT_DATA} here or "
     "above, else a new one here.",

@@ -61,7 +61,7 @@ def _classes() -> Iterator[tuple[int, tuple[type[Exception], ...]]]:
         PreconditionFailedError,
     )
 
-    yield 2, (InvalidParameterError,)
+    yield 2, (InvalidParameterError, NotADirectoryError, IsADirectoryError)
     yield 3, (NotFoundError, FileNotFoundError)
     yield 4, (builtins.PermissionError,)
     yield 5, (NetworkError,)

@@ -127,11 +127,11 @@ def test_damage_is_printed_and_makes_the_exit_code(alone, client, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("backup", "localhost:9000", "backups"), 2, "localhost:9000 does not exist; name the data directory"),
+        (("backup", "localhost:9000", "backups"), 3, "localhost:9000 does not exist; name the data directory"),
         (("backup", ".", "backups"), 2, ". is no data directory; name the one that 'serve --data' was given"),
         (("backup", "data", "data/backups"), 2, "one within the other; choose another target"),
         (("backup", "data", "backups", "--keep", "0"), 2, "0 is not in the range"),
-        (("restore", "data", "new"), 3, "is no directory of backups, it has no file BACKUP"),
+        (("restore", "data", "new"), 2, "is no directory of backups, it has no file BACKUP"),
         (("restore", "missing", "new"), 3, "is no directory of backups, it has no file BACKUP"),
         (("restore", "data"), 2, "give either DIR, the new data directory, or one of --list and --check"),
         (("restore", "data", "new", "--check"), 2, "give either DIR"),

@@ -310,10 +310,10 @@ def test_an_error_of_a_module_is_shown_with_its_own_frames_alone(beside_server):
     assert ran.returncode == 1
 
 
-def test_a_script_that_does_not_exist_is_a_usage_error(invoke):
+def test_a_script_that_does_not_exist_is_told_as_any_missing_file(invoke):
     ran = invoke("run", "nothing.py")
 
-    assert ran.exit_code == 2
+    assert ran.exit_code == 3
     assert "'nothing.py' does not exist" in ran.stderr
 
 

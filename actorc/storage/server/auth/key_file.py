@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Final
 
 from actorc.storage.errors import InvalidParameterError, NotFoundError, PreconditionFailedError, StorageError
 from actorc.storage.files import file_locks
-from actorc.storage.files.private_files import check_writers, replace_private
+from actorc.storage.files.private_files import check_writers, make_directory, replace_private
 
 from .access import Statement
 from .access_keys import MOST_FORMER, AccessKey, FormerSecret, as_record, from_record, new_key, new_secret, present
@@ -35,11 +36,11 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
 
     Raises:
         StorageError: It cannot be read, is damaged, has an unknown format, or other users can write to it.
+        InvalidParameterError: It is no regular file.
     """
+    status, text = _read(path)
     try:
-        # the descriptor's status: the path may be replaced between reading and looking at the owner
-        with path.open("rb") as file:
-            status, content = os.fstat(file.fileno()), json.loads(file.read())
+        content = json.loads(text)
         if content["format"] != _FORMAT:
             raise StorageError(
                 f"{path} has format {content['format']!r}, which this version of lucas-storage does not know; update it"
@@ -47,10 +48,23 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
         keys = [from_record(record) for record in content["keys"]]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StorageError(f"the file of access keys {path} is damaged; restore it from a backup") from error
-    except OSError as error:
-        raise StorageError(f"the file of access keys {path} cannot be read ({error.strerror}); allow it") from error
     check_writers(path, status)
     return {key.id: key for key in keys}
+
+
+def _read(path: Path) -> tuple[os.stat_result, bytes]:
+    """Return the status of a regular file and its content; a pipe in its place is not waited for."""
+    try:
+        # the descriptor's status: the path may be replaced between reading and looking at the owner
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                return status, file.read()
+    except IsADirectoryError:
+        pass
+    except OSError as error:
+        raise StorageError(f"the file of access keys {path} cannot be read ({error.strerror}); allow it") from error
+    raise InvalidParameterError(f"the file of access keys {path} is no regular file; name another one")
 
 
 def add_key(
@@ -167,7 +181,7 @@ def _edited(path: Path, check: Check | None) -> Iterator[dict[str, AccessKey]]:
     Raises:
         StorageError: Of `check`, or the file is damaged.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path.parent, mode=0o700)
     # a file of its own: the key file is replaced, and a lock on it would be one on a file that is gone
     with file_locks.locked(path.with_name(f".{path.name}.lock")):
         if check is not None:

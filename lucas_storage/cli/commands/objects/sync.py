@@ -10,6 +10,7 @@ import click
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.units import shown_size
 from lucas_storage.cli.completion.parameters import PLACES
+from lucas_storage.cli.local_paths import LocalPath
 from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
 from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session, writing
@@ -32,7 +33,7 @@ from .rm import Removal
 @click.option(
     "--metadata",
     "attributes",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Keep content types and metadata of objects in this file on the way to a directory, and take them from it on "
     "the way back.",

@@ -430,7 +430,7 @@ def test_a_server_does_not_start_with_damaged_keys(file, change):
 def test_a_server_does_not_start_with_keys_it_cannot_read(file):
     file.mkdir()
 
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(InvalidParameterError, match="is no regular file"):
         Keyring(file)
 
 

@@ -84,7 +84,8 @@ class BackupDirectory:
         """Keep snapshots from being removed within the block.
 
         Raises:
-            NotFoundError: It is no directory of backups.
+            NotFoundError: It does not exist.
+            InvalidParameterError: It is no directory of backups.
             StorageError: A backup is being made.
         """
         self.store()
@@ -105,7 +106,8 @@ class BackupDirectory:
         """Return the identity of the data directory whose backups are here.
 
         Raises:
-            NotFoundError: It is no directory of backups.
+            NotFoundError: It does not exist.
+            InvalidParameterError: It is no directory of backups.
             IntegrityError: Its label is damaged.
             StorageError: A later version has made it.
         """
@@ -114,7 +116,8 @@ class BackupDirectory:
             label = json.loads(path.read_bytes())
             found, store = label["format"], str(label["store"])
         except (FileNotFoundError, NotADirectoryError):
-            raise NotFoundError(
+            refusal = InvalidParameterError if self.root.exists() else NotFoundError
+            raise refusal(
                 f"{self.root} is no directory of backups, it has no file {LABEL}; name the one that 'backup' was given"
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:

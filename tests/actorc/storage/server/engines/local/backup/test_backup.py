@@ -229,8 +229,10 @@ def test_a_place_that_holds_other_things_is_no_target(filled, data, target, tmp_
             back_up(data, place)
     with pytest.raises(InvalidParameterError, match="is no data directory"):
         back_up(full, target)
-    with pytest.raises(NotFoundError, match="no directory of backups"):
+    with pytest.raises(InvalidParameterError, match="no directory of backups"):
         check(full)
+    with pytest.raises(NotFoundError, match="no directory of backups"):
+        check(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("name", ["incoming", "snapshots", "blobs"])
