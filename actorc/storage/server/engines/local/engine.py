@@ -138,7 +138,8 @@ class LocalEngine(Engine):
         Every process that inherits the returned descriptor may open the directory with it. The directory is unlocked
         when all of them have ended or closed it. Upgrades and checks are done before this returns.
         """
-        self._close_index()
+        # those who open it now trust what this process has just checked
+        self._close_index(is_verified=True)
         return self._directory.share()
 
     @property
@@ -345,7 +346,7 @@ class LocalEngine(Engine):
 
     @property
     def damaged(self) -> int:
-        """Number of times that the scrubber found damaged content."""
+        """Number of times that the scrubber found damaged content, or damage of the index."""
         return self.maintenance.scrubber.progress().damaged
 
     def close(self) -> None:
@@ -365,11 +366,11 @@ class LocalEngine(Engine):
                 if self._index.spare() < _MIN_SPARE:
                     raise
 
-    def _close_index(self) -> None:
+    def _close_index(self, *, is_verified: bool = False) -> None:
         self._closed = True
         # before the index is closed: its threads use it
         self.maintenance.close()
-        self._index.close()
+        self._index.close(is_verified=is_verified)
 
     def _open(self, info: ObjectInfo, segments: Sequence[Segment]) -> LocalReader | None:
         """Return a reader, or None if a blob is missing: removed since the lookup, or lost."""

@@ -49,10 +49,8 @@ def read(database: Path) -> ClosingMark | None:
     return mark if proof == _proof(mark) else None
 
 
-def write(database: Path, fsops: FsOps, *, generation: int, entries: int) -> None:
-    """Write and sync the mark of a database whose log is empty."""
-    size = database.stat().st_size
-    mark = ClosingMark(size=size, crc32c=file_checksum(database), generation=generation, entries=entries)
+def write(database: Path, fsops: FsOps, mark: ClosingMark) -> None:
+    """Write and sync the mark of a database whose log is empty, also after a power cut."""
     draft = database.with_name(f"{NAME}.new")
     # `create` replaces nothing, and a killed process may have left its draft
     fsops.unlink(draft)

@@ -146,13 +146,12 @@ class GroupCommit:
             while self._busy or self._waiting:
                 self._turn.wait()
 
-    def carry_over(self) -> sqlite3.Connection:
-        """While nothing is changed, write the log into the database file; return the connection for reading."""
+    def carry_over(self) -> None:
+        """While nothing is changed, write the log into the database file."""
         if self._health.good:
             # unlike the others it keeps the write lock of SQLite itself
             with self._unless_broken():
                 self._fsops.checkpoint(self._connection, "TRUNCATE")
-        return self._connection
 
     def release(self) -> None:
         """Close the connections."""

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -28,7 +29,7 @@ from actorc.storage.server.engines.local.rows import Segment, call_id, inline, o
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import batch_reads, content_refs, listing, objects, open_close, schema, startup, tally
+from . import batch_reads, content_refs, listing, objects, open_close, schema, startup, tally, verification
 from .batch_reads import Found
 from .buckets import Buckets
 from .garbage_rows import GarbageRows
@@ -38,6 +39,7 @@ from .presence import PresenceLock
 from .reading import Readers, Reading, Remembered
 from .retention import Retention
 from .uploads import Uploads
+from .verification import Damage
 
 T = TypeVar("T")
 
@@ -101,17 +103,23 @@ class Index:
         self.buckets = Buckets(self._idempotency, self.reading)
         self.garbage = GarbageRows(self._idempotency, self.reading, self.batch)
 
-    def close(self) -> None:
-        """Finish running changes and close every connection; the last process writes the mark of a clean stop."""
+    def close(self, *, is_verified: bool = False) -> None:
+        """Finish running changes and close every connection; the last process writes the mark of a clean stop.
+
+        Args:
+            is_verified: Whether the index was opened a moment ago; else all of it is verified before it is marked.
+        """
         self._readers.refuse()
         commits = self._idempotency.commits
         commits.stop()
         with self._presence.leaving() as is_last:
             try:
                 self._readers.close()
-                connection = commits.carry_over()
+                commits.carry_over()
                 if is_last:
-                    open_close.mark_closed(connection, self._path, self._fsops, self._health, self._presence)
+                    open_close.mark_closed(
+                        self._path, self._fsops, self._health, self._presence, is_verified=is_verified
+                    )
             finally:
                 commits.release()
 
@@ -148,6 +156,12 @@ class Index:
     def bucket_totals(self) -> list[BucketTotal]:
         with self.reading() as connection:
             return tally.bucket_totals(connection)
+
+    def damages(self) -> Iterator[Damage]:
+        """Yield all damage of the index, reading every row and every page from the disk; changes go on meanwhile."""
+        # a connection of its own: those that were in use have pages in memory
+        with closing(schema.connect(self._path)) as connection:
+            yield from verification.damages(connection)
 
     def spare(self) -> int:
         """Return the bytes of free pages in the database file, which the next rows will use."""

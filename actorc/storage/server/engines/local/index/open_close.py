@@ -63,14 +63,18 @@ def record_opening(idempotency: IdempotencyLog, opening: startup.Opening) -> Non
         _log.warning("it could not be noted how the index was found: %s", error)
 
 
-def mark_closed(
-    connection: sqlite3.Connection, path: Path, fsops: FsOps, health: Health, presence: PresenceLock
-) -> None:
-    """Write the mark of a clean stop, or else record that there may be no log and no mark."""
+def mark_closed(path: Path, fsops: FsOps, health: Health, presence: PresenceLock, *, is_verified: bool) -> None:
+    """Verify all of the index and write the mark of a clean stop, or else record that there may be no log and no mark.
+
+    A mark makes the next start believe the file as it is, so it never stands beside an index that was damaged while it
+    was open. `is_verified` tells that it was verified a moment ago.
+    """
     try:
-        if health.good and startup.mark_closed(connection, path, fsops):
+        if health.good and startup.mark_closed(path, fsops, is_verified=is_verified):
             return
-    except (OSError, sqlite3.Error, IntegrityError) as error:
+    except IntegrityError as error:
+        _log.error("the index was damaged while it was open, so the next start refuses it: %s", error)
+    except (OSError, sqlite3.Error) as error:
         _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
     try:
         presence.expect_nothing()

@@ -77,7 +77,7 @@ def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_
     if found != schema.VERSION:
         upgrade.upgrade(database, fsops)
         # the upgrade changed the file, so a mark from before does not match it any more
-        _mark(database, fsops)
+        mark_closed(database, fsops, is_verified=True)
     return opening
 
 
@@ -96,7 +96,7 @@ def create(database: Path, store_id: str, fsops: FsOps) -> None:
     # complete before it gets its name, so that a killed first start leaves no half-made index
     fsops.rename(draft, database)
     fsops.sync_directory(database.parent)
-    _mark(database, fsops)
+    mark_closed(database, fsops, is_verified=True)
 
 
 def check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool = False) -> Opening:
@@ -157,16 +157,43 @@ def find_damage(database: Path, store_id: str, *, was_open: bool) -> Iterator[Da
         yield Damage(database.name, str(error))
 
 
-def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) -> bool:
-    """Write the mark of a clean stop and return True, unless the log is not empty."""
+def mark_closed(database: Path, fsops: FsOps, *, is_verified: bool) -> bool:
+    """Write the mark of a clean stop and return True, unless the log is not empty; nobody changes the index meanwhile.
+
+    Args:
+        database: The database file.
+        fsops: The disk.
+        is_verified: Whether all of it was verified a moment ago; else it is now.
+
+    Raises:
+        IntegrityError: The index was damaged while it was open; there is no mark.
+    """
     log = wal_check.path_of(database)
-    if log.exists() and log.stat().st_size:
-        return False
-    generation = int(str(schema.read_meta(connection, "generation")))
-    counted = connection.execute("SELECT sum(entries) FROM tally").fetchone()[0]
-    beginning = connection.execute("SELECT entries FROM tally WHERE name = 'meta'").fetchone()[0]
-    closing_mark.write(database, fsops, generation=generation, entries=counted - beginning)
+    if log.exists():
+        if log.stat().st_size:
+            return False
+        _sync(log, fsops)
+    # first: what is damaged behind this is no longer the file that the mark describes
+    size, crc32c = database.stat().st_size, closing_mark.file_checksum(database)
+    # of its own, since one that was in use has pages in memory, and not those of the file
+    with closing(schema.connect_read_only(database)) as connection:
+        if not is_verified:
+            verify(connection, database)
+        generation = int(str(schema.read_meta(connection, "generation")))
+        counted = connection.execute("SELECT sum(entries) FROM tally").fetchone()[0]
+        beginning = connection.execute("SELECT entries FROM tally WHERE name = 'meta'").fetchone()[0]
+    mark = ClosingMark(size=size, crc32c=crc32c, generation=generation, entries=counted - beginning)
+    closing_mark.write(database, fsops, mark)
     return True
+
+
+def _sync(log: Path, fsops: FsOps) -> None:
+    # or a power cut may bring back what it had, and a log beside a mark is taken for that of another index
+    descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fsops.sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def record_opening(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
@@ -179,11 +206,6 @@ def record_opening(connection: sqlite3.Connection, opening: Opening, now_us: int
     else:
         oldest = now_us - _RECORD_US
         connection.execute("DELETE FROM meta WHERE name = 'dropped' AND json_extract(value, '$.at_us') < ?", (oldest,))
-
-
-def _mark(database: Path, fsops: FsOps) -> None:
-    with closing(schema.connect_read_only(database)) as connection:
-        mark_closed(connection, database, fsops)
 
 
 def _refuse_lost(database: Path, *, was_open: bool) -> None:

@@ -53,11 +53,13 @@ class Progress:
     passes: int = 0
     """Number of completed passes."""
     damaged: int = 0
-    """Number of times that content was found damaged, over all passes."""
+    """Number of times that content or a part of the index was found damaged, over all passes."""
 
 
 class Scrubber:
-    """Verifies blocks, those not verified for longest first. It logs damage and never removes anything.
+    """Verifies the index, then blocks, those not verified for longest first.
+
+    It logs damage and never removes anything.
 
     One thread verifies; any thread may ask for `progress`.
 
@@ -105,6 +107,7 @@ class Scrubber:
         progress, unsaved = self.progress(), 0
         if not progress.content:
             progress.began_us = microseconds(self._clock)
+            self._verify_index(progress)
         try:
             while found := self._next(progress.content):
                 content, segment = found
@@ -120,6 +123,16 @@ class Scrubber:
             progress.content, progress.block, progress.passes = 0, 0, progress.passes + 1
         finally:
             self._save(progress)
+
+    def _verify_index(self, progress: Progress) -> None:
+        for damage in self._index.damages():
+            progress.damaged += 1
+            _log.error(
+                "the index is damaged on the disk, %s: %s; objects may seem to be missing until the server is stopped "
+                "and 'lucas-storage fsck' repairs its data directory",
+                ascii(damage.subject),
+                damage.detail,
+            )
 
     def _segment(self, progress: Progress, segment: Segment) -> Iterator[int]:
         # a stamp covers what is read from now on, so not the blocks that were read before a restart

@@ -19,6 +19,7 @@ from actorc.storage.server.engines.local.index.schema import connect
 from actorc.storage.server.engines.local.index.startup import REMEDY
 
 LARGE = 100_000
+PAGE = 4096
 
 
 @pytest.fixture
@@ -111,6 +112,83 @@ def test_a_stray_bit_after_a_clean_stop_makes_the_next_start_verify_and_name_the
 
     assert REMEDY in refused.value.message
     assert ("damaged", "bucket/some/key") in [(one.kind, one.subject) for one in inspect(tmp_path / "data")]
+
+
+def test_a_stray_bit_while_the_index_is_open_makes_the_next_start_verify_and_name_the_row(
+    open_local, local, put, database, caplog
+):
+    put(local, "some/key", b"data", metadata={"colour": "ultramarine"})
+    local._index.checkpoint()
+    flip(database, database.read_bytes().index(b"ultramarine"), 0x01)
+
+    local.close()
+
+    assert "bucket/some/key: a row of the table object" in caplog.text
+    with pytest.raises(IntegrityError, match="bucket/some/key: a row of the table object"):
+        open_local()
+
+
+def test_a_page_that_the_disk_did_not_write_is_missed_after_a_clean_stop(open_local, local, put, database, tmp_path):
+    def closed():
+        engine.close()
+        return [database.read_bytes()[at : at + PAGE] for at in range(0, database.stat().st_size, PAGE)]
+
+    engine = local
+    for number in range(40):
+        put(engine, f"key{number}", b"old" * 10)
+    before = closed()
+    engine = open_local()
+    for number in range(40):
+        put(engine, f"key{number}", b"new" * 10)
+    after = closed()
+    changed = [at for at in range(1, len(before)) if before[at] != after[at]]
+    assert len(changed) > 3
+    for at in changed:
+        data = tmp_path / f"data{at}"
+        shutil.copytree(tmp_path / "data", data)
+        engine = open_local(data.name)
+        with (data / "meta" / "meta.db").open("r+b") as file:
+            file.seek(at * PAGE)
+            file.write(before[at])
+        engine.close()
+
+        with pytest.raises(IntegrityError, match="is damaged"):
+            open_local(data.name)
+
+
+def test_a_power_cut_after_a_clean_stop_brings_no_log_back_that_is_refused(open_local, disk, put, get, tmp_path):
+    class Cut(type(disk)):
+        """Leaves a copy of the directory when the mark has its name, with the log as it was synced last."""
+
+        log = tmp_path / "data" / "meta" / "meta.db-wal"
+        synced = b""
+        closing = False
+
+        def sync(self, descriptor):
+            super().sync(descriptor)
+            if self.log.exists() and os.path.samestat(os.fstat(descriptor), self.log.stat()):
+                self.synced = self.log.read_bytes()
+
+        def commit(self, connection):
+            super().commit(connection)
+            if self.log.exists():  # that of the draft of a new index has another name
+                self.synced = self.log.read_bytes()
+
+        def sync_directory(self, path):
+            super().sync_directory(path)
+            if self.closing and (path / "clean").exists():
+                shutil.copytree(tmp_path / "data", tmp_path / "cut")
+                (tmp_path / "cut" / "meta" / "meta.db-wal").write_bytes(self.synced)
+
+    cut = Cut()
+    engine = open_local(fsops=cut)
+    engine.create_bucket("bucket")
+    put(engine, "key", b"data")
+    assert any(cut.synced)
+    cut.closing = True
+    engine.close()
+
+    assert get(open_local("cut"), "key") == b"data"
 
 
 def test_a_row_that_is_gone_or_counted_twice_is_noticed_after_a_kill(open_local, local, put, kill):

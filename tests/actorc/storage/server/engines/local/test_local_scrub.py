@@ -54,6 +54,20 @@ def test_reading_goes_on_where_it_was_before_a_restart(stored, open_local):
     assert sum(rest) == BIG - MiB + MiB + 3
 
 
+def test_a_pass_reads_the_index_too_and_tells_of_its_damage(stored, tmp_path, caplog):
+    stored._index.checkpoint()
+    database = tmp_path / "data" / "meta" / "meta.db"
+    content = bytearray(database.read_bytes())
+    content[content.rindex(b"small") + 1] ^= 1
+    database.write_bytes(content)
+
+    progress = stored.maintenance.scrub()
+
+    assert progress.damaged
+    assert stored.damaged == progress.damaged
+    assert "the index is damaged on the disk" in caplog.text
+
+
 def test_damage_is_counted_and_told_with_the_name_of_the_object(stored, tmp_path, caplog, files):
     flip(tmp_path, BIG)
     before = files(tmp_path / "data" / "blobs")
