@@ -221,7 +221,12 @@ def inline_json(format: str, payload: bytes) -> dict[str, str]:  # noqa: A002
 
 def _inline_uri(format: str, payload: bytes) -> str:  # noqa: A002
     text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
-    return f"{_INLINE}f={quote(format, safe='@/')}&v={text}"
+    return _inline_head(format) + text
+
+
+@lru_cache(maxsize=32)
+def _inline_head(format: str) -> str:  # noqa: A002
+    return f"{_INLINE}f={quote(format, safe='@/')}&v="
 
 
 def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:

@@ -8,9 +8,15 @@ from __future__ import annotations
 from lucas_storage.preview_data import Preview
 
 from .base import Encoded, Format, MemorySource, Source
-from .json_data.json_format import encode_data, holds_references, is_tagged_scalar, may_hold_references
+from .json_data.json_format import (
+    encode_data,
+    encode_scalars,
+    holds_references,
+    is_tagged_scalar,
+    may_hold_references,
+)
 from .json_data.plain_data import is_exact
-from .registry import format_by_id, format_for, register_format, why_pickled
+from .registry import format_by_id, format_for, is_registered, register_format, why_pickled
 
 __all__ = [
     "Encoded",
@@ -19,10 +25,12 @@ __all__ = [
     "Preview",
     "Source",
     "encode_data",
+    "encode_scalars",
     "format_by_id",
     "format_for",
     "holds_references",
     "is_exact",
+    "is_registered",
     "is_tagged_scalar",
     "may_hold_references",
     "register_format",

@@ -146,6 +146,11 @@ def register_format(format_id: str, *types: type, safe: bool) -> Callable[[C], C
 register_format.__module__ = "lucas_storage.formats"  # where processes of any version find it
 
 
+def is_registered(kind: type) -> bool:
+    """Return whether a format was registered for a type, which then goes before those that are built in."""
+    return kind in _BY_TYPE
+
+
 def _requested(requested: str, value: object) -> Format:
     if "@" in requested:
         return format_by_id(requested)

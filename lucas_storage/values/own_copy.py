@@ -11,29 +11,25 @@ import io
 import marshal
 import pickle
 import re
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from itertools import chain
 from math import isfinite
-from pathlib import PurePath
 from typing import Any, Final, NoReturn
-from uuid import UUID
 
 from actorc.storage.rules import is_utf8
 from lucas_storage.formats.pickles import copied
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG
 
+from .object_copy import SHARED, own_objects
 from .storing.open_files import is_open_file
+from .unchanging import are_unchanging, is_unchanging
 
-SCALARS: Final = frozenset({bool, int, float, str, type(None)})
-UNCHANGING: Final = SCALARS | {bytes, complex, datetime, date, time, timedelta, Decimal, UUID}
-"""Types of which a value may be shared."""
-_SHARED: Final = ("pyarrow", "actorc", "lucas_storage")
-"""Packages whose objects never change, or are there to be shared, such as clients."""
 _TAG: Final = TAG.encode()
-_COLLECTIONS: Final = frozenset({list, set})
+_COLLECTIONS: Final = frozenset({list, tuple, set, frozenset, deque})
+_MAPPINGS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
+_UNCHANGING_COLLECTIONS: Final = frozenset({tuple, frozenset})
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 _MOST_ITEMS: Final = 1000
 _LONGER: Final = 6
@@ -63,24 +59,28 @@ def own_data(value: Any) -> Any | None:
     None as well if a reference may be among them, or if a container holds itself.
     """
     if _is_flat(value):
-        return value.copy()
+        return value if type(value) in _UNCHANGING_COLLECTIONS else value.copy()
     file = io.BytesIO()
     pickler = _BuiltInPickler(file, protocol=5)
     # Without a memory of what was written: texts stay findable below, and a container in itself is an error.
     pickler.fast = True
     try:
         pickler.dump(value)
-    except (_NotBuiltInError, ValueError, RecursionError):
+    except _NotBuiltInError:
+        return own_objects(value)
+    except (ValueError, RecursionError):
         return None
     data = file.getvalue()
     return None if _TAG in data else pickle.loads(data)  # noqa: S301  # written above
 
 
 def _is_flat(value: Any) -> bool:
-    """Return whether a value is a list, a set or a dict of what never changes, and no reference."""
+    """Return whether a value is a built-in container of what never changes, and no reference."""
     if type(value) in _COLLECTIONS:
-        return set(map(type, value)) <= UNCHANGING
-    return type(value) is dict and TAG not in value and set(map(type, chain(value, value.values()))) <= UNCHANGING
+        return are_unchanging(set(map(type, value)))
+    if type(value) not in _MAPPINGS or TAG in value or (type(value) is OrderedDict and vars(value)):
+        return False
+    return are_unchanging(set(map(type, chain(value, value.values()))))
 
 
 def own_leaf(value: Any, copies: dict[int, Any] | None = None) -> Any:
@@ -92,10 +92,10 @@ def own_leaf(value: Any, copies: dict[int, Any] | None = None) -> Any:
             places of one argument stays one object.
     """
     kind = type(value)
-    if kind in UNCHANGING or isinstance(value, (PurePath, Iterator)) or is_open_file(value):
+    if is_unchanging(kind) or isinstance(value, Iterator) or is_open_file(value):
         return value
     home = kind.__module__.partition(".")[0]
-    if home in _SHARED:
+    if home in SHARED:
         return value
     known = {} if copies is None else copies
     try:

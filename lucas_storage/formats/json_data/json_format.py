@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
@@ -136,6 +137,19 @@ def encode_data(value: Any) -> tuple[Format, Encoded] | None:
     return (_JSON_1 if writer.kinds.isdisjoint(ADDED) else _JSON_2), Encoded((data,))
 
 
+def encode_scalars(values: Collection[Any], kind: type) -> tuple[Format, list[bytes]] | None:
+    """Return each of some scalars of one type that only ``json@2`` holds, as `encode_data` does for one alone.
+
+    None for other types, for short bytes, which have formats of their own, and if one of them is not held.
+    """
+    if kind not in _TAGGED_ALONE:
+        return None
+    try:
+        return _JSON_2, list(map(str.encode, JSON_2.text().of_all(values)))
+    except NoFormatError:
+        return None
+
+
 def may_hold_references(data: bytes | memoryview | Encoded) -> bool:
     """Return whether a reference may stand in JSON data, at any depth; False proves that none does."""
     return _holds(bytes(data), _REFERENCE)
@@ -175,3 +189,4 @@ _JSON_1: Final = JsonFormat()
 _JSON_2: Final = Json2Format()
 _SOMETIMES_TAGGED: Final = frozenset({int, float, str})
 _ALWAYS_TAGGED: Final = JSON_2.scalars.keys() - JSON_1.scalars.keys()
+_TAGGED_ALONE: Final = _ALWAYS_TAGGED - {bytes, bytearray}

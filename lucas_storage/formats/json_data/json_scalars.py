@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
@@ -69,7 +69,7 @@ def _write_ref(value: ArtifactRef) -> Any:
 
 def _write_zoned(value: datetime | time) -> Any:
     zone = value.tzinfo
-    if not value.fold and (zone is None or (type(zone) is timezone and len(_arguments(zone)) == 1)):
+    if not value.fold and (zone is None or zone is UTC or (type(zone) is timezone and len(_arguments(zone)) == 1)):
         return value.isoformat()
     return [value.replace(tzinfo=None).isoformat(), _write_zone(zone), value.fold]
 
@@ -114,7 +114,7 @@ def _hold_scalars(values: Collection[slice]) -> bool:
 
 
 def _are_kept(values: Collection[Any]) -> bool:
-    # Tried, since some Windows paths have a text that is read as another path.
+    # Tried, since some paths of Windows have a text that is read as another path.
     return all(type(value)(str(value)) == value for value in values)
 
 
@@ -140,7 +140,7 @@ _ADDED: Final[dict[type, Scalar]] = {
     slice: Scalar(
         lambda value: [_BASE[type(part)].content(part) for part in _slice_parts(value)], "$slice", _hold_scalars
     ),
-    PurePosixPath: Scalar(lambda value: write_text(str(value)), "$posixpath", _are_kept),
+    PurePosixPath: Scalar(lambda value: write_text(str(value)), "$posixpath"),
     PureWindowsPath: Scalar(lambda value: write_text(str(value)), "$windowspath", _are_kept),
 }
 SCALARS: Final = {"json@1": _BASE, "json@2": _BASE | _ADDED}
@@ -150,9 +150,10 @@ SCALARS: Final = {"json@1": _BASE, "json@2": _BASE | _ADDED}
 def numpy_scalars(values: Collection[Any]) -> Scalar | None:
     """Return how values of one type are written if they are scalars of numpy that can be; None for other values."""
     one = next(iter(values))
-    if is_loaded(one, "numpy") and all(map(_is_numpy_scalar, values)):
-        return Scalar(_write_numpy)
-    return None
+    if not is_loaded(one, "numpy") or not _is_numpy_scalar(one):
+        return None
+    # Numbers of one class have one dtype; dates differ in their unit, and texts in their length.
+    return Scalar(_write_numpy) if one.dtype.kind in "biufc" or all(map(_is_numpy_scalar, values)) else None
 
 
 def _write_numpy(value: Any) -> Any:

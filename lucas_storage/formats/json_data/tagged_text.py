@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice, repeat
 from json.encoder import encode_basestring as quoted
 from operator import add
@@ -32,6 +33,7 @@ _MANY: Final = 1000
 _WIDE: Final = 64
 """Items of containers of one length up to which all of them are cut in C at once."""
 _TEXT: Final = frozenset({str})
+_NUMBERS: Final = frozenset({int, float})
 _CONSTANTS: Final = {None: "null", True: "true", False: "false"}
 
 
@@ -120,7 +122,8 @@ def exact(data: Any) -> str:
     if kind is dict:
         return "{" + ",".join([f"{quoted(key)}:{exact(item)}" for key, item in data.items()]) + "}"
     if kind is list or kind is tuple:
-        return "[" + ",".join(map(exact, data)) + "]"
+        # Numbers without a call for each.
+        return "[" + ",".join([repr(item) if type(item) in _NUMBERS else exact(item) for item in data]) + "]"
     return _CONSTANTS[data] if data is None or kind is bool else repr(data)
 
 
@@ -136,8 +139,13 @@ def _ints(values: Collection[int]) -> list[str]:
 
 def _floats(values: Collection[float]) -> list[str]:
     if not all(map(math.isfinite, values)):
-        return [exact(write_float(value)) for value in values]
+        return [repr(value) if math.isfinite(value) else _not_finite(repr(value)) for value in values]
     return _many(values) if len(values) > _MANY else list(map(repr, values))
+
+
+@cache
+def _not_finite(value: str) -> str:
+    return exact(write_float(float(value)))
 
 
 def _many(numbers: Collection[Any]) -> list[str]:

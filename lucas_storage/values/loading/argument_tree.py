@@ -43,11 +43,13 @@ from lucas_storage.values.annotations.annotation import (
     of_child,
 )
 from lucas_storage.values.annotations.shown import shown
-from lucas_storage.values.own_copy import SCALARS, UNCHANGING, own_data, own_leaf
+from lucas_storage.values.object_copy import own_objects
+from lucas_storage.values.own_copy import own_data, own_leaf
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
 from lucas_storage.values.storing.store_value import TEXT
+from lucas_storage.values.unchanging import SCALARS, UNCHANGING
 
 from . import union_choice
 from .conversions import converted, made_into, rekeyed
@@ -152,7 +154,8 @@ class Parameter:
                 return Done(whole if keys is None else self._rekeyed(whole, keys))
         parts = apart(value)
         if parts is not None:
-            return self._branch(parts, annotation, fresh=fresh)
+            whole = own_objects(value) if annotation == ANY and not fresh and type(value) not in BUILT_IN else None
+            return self._branch(parts, annotation, fresh=fresh) if whole is None else Done(whole)
         if annotation == PIECES and not is_ready(value, CHUNKS):
             return self._word(value, CHUNKS, fresh=fresh)
         return Done(value if fresh else own_leaf(value, self.copies))

@@ -16,12 +16,12 @@ from actorc.storage.rules import MAX_BATCH_OBJECT
 from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, NoFormatError
-from lucas_storage.formats import format_for, may_hold_references
+from lucas_storage.formats import format_for
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_data.json_format import json_line
 from lucas_storage.formats.json_data.plain_data import is_exact
-from lucas_storage.refs import ArtifactRef, inline_json, inline_ref, is_tagged
-from lucas_storage.values import recent_data, wire_form
+from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
+from lucas_storage.values import wire_form
 from lucas_storage.values.annotations.annotation import (
     ANY,
     Annotation,
@@ -39,10 +39,10 @@ from lucas_storage.values.annotations.annotation import (
 from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 
-from . import inner_artifacts, object_pickles
+from . import inner_artifacts, object_pickles, sent_data
 from .many_objects import has_many_objects
-from .policy import Fixed, Policies, Policy, is_inline
-from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded
+from .policy import Fixed, Policies, Policy
+from .store_value import SmallLeaves, artifact, kind_of_source
 from .streams import streamed
 
 Made = TypeVar("Made")
@@ -74,13 +74,13 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
             return own
         found = wire_form.whole(value)
         if found is not None:
-            return _sent(value, *found, policy)
+            return sent_data.sent(value, *found, policy)
     leaving = _Result(function, policy)
     together = leaving.together(value, annotation)
     if together is not None:
         return together.to_json()
     try:
-        return _travelling(leaving.skeleton(value, annotation), policy)
+        return sent_data.travelling(leaving.skeleton(value, annotation), policy)
     except wire_form.TooDeepError:
         return leaving.as_object(value, annotation).to_json()
 
@@ -112,7 +112,7 @@ def stored(value: Any, policy: Policies) -> ArtifactRef:
     if together is not None:
         return together
     try:
-        return _as_artifact(leaving.skeleton(value, ANY), policy)
+        return sent_data.as_artifact(leaving.skeleton(value, ANY), policy)
     except wire_form.TooDeepError:
         return leaving.as_object(value, ANY)
 
@@ -225,7 +225,7 @@ class _Result:
             if type(value) is ArtifactRef:
                 inner_artifacts.note(value, inner)
         elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
-            value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
+            value = sent_data.as_artifact(self.skeleton(value, options.inner), self.policy, requested)
         elif source is None and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
             value = resolved(self._pickle(value, name))
         if type(value) is ArtifactRef:
@@ -262,58 +262,3 @@ def _is_small(value: Any) -> bool:
     """Return whether a value is known to be so small that a thread to encode it costs more than it saves."""
     size = len(value) if isinstance(value, (str, bytes, bytearray)) else getattr(value, "nbytes", None)
     return type(size) is int and size <= MAX_BATCH_OBJECT
-
-
-def _travelling(skeleton: Any, policy: Policies) -> Any:
-    """Return a skeleton as it travels: plain data as it is, if it is small, with tagged dicts for references."""
-    if type(skeleton) is ArtifactRef:
-        return skeleton.to_json()
-    return _sent(skeleton, *wire_form.encoded(skeleton), policy)
-
-
-def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
-    if encoded.size > policy.inline_max:
-        return _kept_apart(skeleton, fmt, encoded, policy()).to_json()
-    if wire_form.is_plain(fmt, encoded):
-        return wire_form.own(skeleton)
-    # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
-    # look at the others by their keys.
-    if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
-        return {key: _element(item, policy) for key, item in skeleton.items()}
-    return _kept_json(skeleton, fmt, encoded, policy)
-
-
-def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
-    store = partial(store_encoded, encoded, fmt, policy)
-    # Data without tags alone, of which a copy is what reading gives.
-    if wire_form.is_untagged(fmt, encoded):
-        return recent_data.kept_after(store, skeleton, bytes(encoded))
-    ref = store()
-    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton, encoded))
-
-
-def _element(value: Any, policy: Policies) -> Any:
-    if type(value) is ArtifactRef:
-        return value.to_json()
-    fmt, encoded = wire_form.encoded(value)
-    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept_json(value, fmt, encoded, policy)
-
-
-def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) -> ArtifactRef:
-    if type(skeleton) is ArtifactRef:
-        return skeleton
-    return _kept(skeleton, *wire_form.encoded(skeleton, requested), policy)
-
-
-def _kept_json(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> dict[str, str]:
-    # By its text alone, at a quarter of the cost, unless it may hold a reference, which is noted.
-    if is_inline(encoded.size, policy.inline_max) and not may_hold_references(encoded):
-        return inline_json(fmt.id, bytes(encoded))
-    return _kept(skeleton, fmt, encoded, policy).to_json()
-
-
-def _kept(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> ArtifactRef:
-    # By the limit alone: the whole policy is all settings.
-    is_small = is_inline(encoded.size, policy.inline_max)
-    ref = inline_ref(fmt.id, bytes(encoded)) if is_small else store_encoded(encoded, fmt, policy())
-    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton, encoded))
