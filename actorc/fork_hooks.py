@@ -34,7 +34,7 @@ class ForkSafeLock:
     """A lock that is free in a forked child.
 
     Args:
-        make: `threading.Lock` or `threading.RLock`.
+        make: `threading.Lock`, `threading.RLock`, or what returns a semaphore.
     """
 
     def __init__(self, make: Callable[[], AbstractContextManager[object]] = threading.Lock) -> None:

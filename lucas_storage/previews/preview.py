@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from actorc.fork_hooks import ForkSafeLock
 from lucas_storage.artifacts.seekable import open_ranges
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import DecodeError, MissingDependencyError, StorageError, UnknownFormatError
@@ -30,13 +33,17 @@ _HEADER: Final = 1 << 20
 """Bytes of the header of tensors, and of a sparse array, that are read."""
 _SMALL: Final = 1 << 20
 """Bytes of an object up to which it is fetched whole; a round trip for each part costs more."""
+AT_ONCE: Final = 4
+"""Previews that a process makes at the same time; further ones wait, so that pages asked for by many fill no memory."""
+_at_once: Final = ForkSafeLock(partial(threading.BoundedSemaphore, AT_ONCE))
 
 
 def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     """Return the preview of an artifact; a pickle is described by its header, never loaded, signed or not.
 
     No more than 64 MiB are read, and of most artifacts far less: what is needed of them is fetched in ranges. Parts and
-    small artifacts are verified by their digest, ranges of large ones by the checksums of the store.
+    small artifacts are verified by their digest, ranges of large ones by the checksums of the store. At most `AT_ONCE`
+    previews are made at the same time; further calls wait.
 
     Args:
         storage: Any handle; the reference names its store.
@@ -50,7 +57,7 @@ def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     """
     if ref.format == "tree@1":
         return _tree(storage, ref, count)
-    with closing(bounded(storage.ranges(ref))) as file:
+    with _at_once.held(), closing(bounded(storage.ranges(ref))) as file:
         if ref.format not in _PREVIEWS:
             return _of_other_format(file, ref, count)
         try:
@@ -89,7 +96,7 @@ def preview_object(client: StorageClient, bucket: str, key: str, count: int) -> 
         return client.get_object(bucket, key, offset=offset, length=length, if_match=head["etag"])
 
     whole = io.BytesIO(fetch(0, size) if size else b"") if size <= _SMALL else open_ranges(size, fetch)
-    with closing(bounded(whole)) as file:
+    with _at_once.held(), closing(bounded(whole)) as file:
         return of_plain(file, size, count, name=key, content_type=head["content_type"])
 
 

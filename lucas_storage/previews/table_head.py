@@ -19,6 +19,7 @@ from lucas_storage.formats.tables.parquet_footer import BYTE_ARRAY, Chunk, group
 from lucas_storage.preview_data import Column
 
 from . import arrow_rows, column_statistics, parquet_statistics
+from .parquet_pages import PageLimitError, WatchedFile
 
 COLUMNS: Final = 30
 """Columns that are shown."""
@@ -138,7 +139,8 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
     arrow, parquet = package("pyarrow", "arrow"), package("pyarrow.parquet", "arrow")
     stored = parquet_ranges.opened(file, size)
     groups = checked_groups(stored)
-    with parquet.ParquetFile(parquet_ranges.as_input(arrow, stored), buffer_size=_BUFFER, pre_buffer=False) as whole:
+    pages = WatchedFile(stored)
+    with parquet.ParquetFile(arrow.PythonFile(pages, mode="r"), buffer_size=_BUFFER, pre_buffer=False) as whole:
         schema, rows = whole.schema_arrow, whole.metadata.num_rows
         if not whole.metadata.num_row_groups:
             names = tuple(schema.names[:COLUMNS])
@@ -150,14 +152,18 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
                 complete=len(names) == len(schema),
                 columns=_columns(schema, [None] * len(names)),
             )
-        decoded = sum(max(0, chunk.uncompressed) for chunk in groups[0][:COLUMNS])
+        wanted = chunks_of(groups[0], schema.names[:COLUMNS])
+        decoded = sum(max(0, chunk.uncompressed) for chunk in wanted)
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
         if decoded > limits.allowed(size, limits.EXPANSION):
             return _without_rows(schema, f"rows that take {shown_size(decoded)} in memory", {"rows": str(rows)})
-        most = rows_at_a_time(groups[0], schema.names[:COLUMNS], stored)
-        together = min(most, _BATCH if statistics else count + 1)
+        pages.watch(wanted)
+        together = min(rows_at_a_time(wanted, stored), _BATCH if statistics else count + 1)
         batches = whole.iter_batches(batch_size=together, row_groups=[0], columns=schema.names[:COLUMNS])
-        head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
+        try:
+            head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
+        except PageLimitError as error:
+            return _without_rows(schema, error.message, {"rows": str(rows)})
         if not statistics:
             return head
         return replace(head, columns=parquet_statistics.with_footer(head.columns, groups))
@@ -179,11 +185,15 @@ def checked_groups(stored: Any) -> list[list[Chunk]]:
     return groups_of(stored)
 
 
-def rows_at_a_time(group: list[Chunk], names: list[str], stored: Any) -> int:
+def chunks_of(group: list[Chunk], names: list[str]) -> list[Chunk]:
+    """Return the chunks of some columns, nested ones with all of theirs."""
+    return [chunk for chunk in group if {".".join(chunk.path), *chunk.path[:1]} & set(names)]
+
+
+def rows_at_a_time(chunks: list[Chunk], stored: Any) -> int:
     """Return the rows that can be decoded together, each of which may repeat the longest text of a dictionary."""
-    texts = [chunk for chunk in group if chunk.dictionary is not None and chunk.physical_type == BYTE_ARRAY]
-    wanted = [chunk for chunk in texts if {".".join(chunk.path), *chunk.path[:1]} & set(names)]
-    longest = sum(max(0, parquet_ranges.dictionary_size(stored, chunk)) for chunk in wanted)
+    texts = [chunk for chunk in chunks if chunk.dictionary is not None and chunk.physical_type == BYTE_ARRAY]
+    longest = sum(max(0, parquet_ranges.dictionary_size(stored, chunk)) for chunk in texts)
     return max(1, min(_BATCH, _TEXT_BYTES // max(1, longest)))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO, Final
 
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
 
-from .table_head import ARROW_MAX, DECODED_MAX, checked, checked_groups, rows_at_a_time
+from .parquet_pages import WatchedFile
+from .table_head import ARROW_MAX, DECODED_MAX, checked, checked_groups, chunks_of, rows_at_a_time
 
 _ROWS: Final = 1_000_000
 _BYTES: Final = 64 << 20
@@ -44,10 +46,13 @@ def _of_parquet(file: BinaryIO, size: int) -> TableSample:
     arrow, parquet = package("pyarrow", "arrow"), package("pyarrow.parquet", "arrow")
     stored = parquet_ranges.opened(file, size)
     groups = checked_groups(stored)
-    with parquet.ParquetFile(parquet_ranges.as_input(arrow, stored), pre_buffer=False) as whole:
+    pages = WatchedFile(stored)
+    with parquet.ParquetFile(arrow.PythonFile(pages, mode="r"), pre_buffer=False) as whole:
         metadata, schema = whole.metadata, whole.schema_arrow
         names = schema.names[:_COLUMNS]
-        together = min((rows_at_a_time(group, names, stored) for group in groups), default=1)
+        wanted = [chunks_of(group, names) for group in groups]
+        pages.watch(chain.from_iterable(wanted))
+        together = min((rows_at_a_time(chunks, stored) for chunks in wanted), default=1)
         table, _ = _first(arrow, schema, names, whole.iter_batches(batch_size=together, columns=names))
         complete = table.num_rows == metadata.num_rows and len(names) == len(schema.names)
         return TableSample(schema=schema, table=table, rows=metadata.num_rows, complete=complete)

@@ -13,7 +13,7 @@ from .thrift_compact import Struct, read_struct
 
 _GROUPS, _CHUNKS, _ROWS, _ABOUT = 4, 1, 3, 3
 """Fields of the footer, of a row group (two), and of a chunk."""
-_TYPE, _PATH, _VALUES, _UNCOMPRESSED, _DICTIONARY, _STATISTICS = 1, 3, 5, 6, 11, 12
+_TYPE, _PATH, _VALUES, _UNCOMPRESSED, _PACKED, _DATA, _DICTIONARY, _STATISTICS = 1, 3, 5, 6, 7, 9, 11, 12
 """Fields of what is said about a chunk."""
 BYTE_ARRAY: Final = 6
 """The physical type of texts."""
@@ -31,9 +31,18 @@ class Chunk:
     """Of the row group."""
     uncompressed: int
     """Bytes once they are unpacked."""
+    packed: int
+    """Bytes in the file."""
+    data: int
+    """Where its first page of data begins."""
     dictionary: int | None
     """Where the page of its dictionary begins; None if it has none."""
     statistics: Struct
+
+    @property
+    def begin(self) -> int:
+        """Where its first page begins, as pyarrow reads it."""
+        return self.dictionary if self.dictionary and 0 < self.dictionary < self.data else self.data
 
 
 def groups_of(stored: Any) -> list[list[Chunk]]:
@@ -60,9 +69,12 @@ def _chunk(about: Struct, rows: int) -> Chunk:
         values=about[_VALUES],
         rows=rows,
         uncompressed=about[_UNCOMPRESSED],
+        packed=about[_PACKED],
+        data=about[_DATA],
         dictionary=about.get(_DICTIONARY),
         statistics=about.get(_STATISTICS) or {},
     )
-    if any(type(number) is not int for number in (found.physical_type, found.values, found.rows, found.uncompressed)):
+    numbers = (found.physical_type, found.values, found.rows, found.uncompressed, found.packed, found.data)
+    if any(type(number) is not int for number in numbers) or type(found.dictionary) not in {int, type(None)}:
         raise TypeError("a number is none")
     return found

@@ -6,6 +6,7 @@ import io
 import random
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lucas_storage.errors import DecodeError
-from lucas_storage.previews import table_head, thumbnail
+from lucas_storage.errors import DecodeError, LimitError
+from lucas_storage.formats.tables.parquet_footer import groups_of
+from lucas_storage.previews import parquet_pages, table_head, table_sample, thumbnail
 
 
 class Counted(io.BytesIO):
@@ -174,6 +176,58 @@ def test_a_parquet_file_that_claims_to_unpack_to_far_more_is_not_unpacked(monkey
 
     assert found.rows == ()
     assert "not shown" in found.facts
+
+
+def test_a_row_of_very_many_values_in_few_bytes_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(parquet_pages, "NESTED_MAX", 10_000)
+    lists = pa.ListArray.from_arrays([0, 20_000, 20_001], pa.array(np.zeros(20_001)))
+    data = parquet(pa.table({"n": [1, 2], "l": lists, "s": pa.array([{"x": 1}, {"x": 2}])}), compression="zstd")
+    assert len(data) < 5_000
+
+    found = table_head.of_parquet(io.BytesIO(data), len(data), 5, statistics=True)
+
+    assert found.rows == ()
+    assert found.names == ("n", "l", "s")
+    assert found.facts["not shown"] == "a preview reads 10000 values of lists at most, and the first rows have more"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"data_page_version": "2.0"}, {"compression": "none"}, {"use_dictionary": False}]
+)
+def test_lists_in_pages_that_are_as_large_as_usual_are_shown(monkeypatch, options):
+    monkeypatch.setattr(parquet_pages, "NESTED_MAX", 70_000)
+    monkeypatch.setattr(parquet_pages, "PAGE_MAX", 500_000)
+    table = pa.table({"l": [[at, at + 1] for at in range(50_000)], "n": range(50_000)})
+    data = parquet(table, data_page_size=10_000, write_batch_size=100, **options)
+
+    found = table_head.of_parquet(io.BytesIO(data), len(data), 1)
+
+    assert found.rows[:2] == (("[0, 1]", "0"), ("[1, 2]", "1")), found.facts
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_page_that_unpacks_to_too_much_is_not_unpacked_whatever_the_footer_says(monkeypatch, version):
+    monkeypatch.setattr(parquet_pages, "PAGE_MAX", 1 << 20)
+    table = pa.table({"n": [1], "t": ["a" * (2 << 20)]})
+    data = parquet(table, compression="zstd", use_dictionary=False, write_statistics=False, data_page_version=version)
+
+    found = table_head.of_parquet(io.BytesIO(data), len(data), 5)
+
+    assert found.rows == ()
+    assert found.facts["not shown"].startswith("a preview unpacks pages of 1 MiB at most, and one claims 2 MiB")
+    with pytest.raises(LimitError, match="unpacks pages of 1 MiB at most"):
+        table_sample.sample_of(io.BytesIO(data), len(data), "parquet@1")
+
+
+@pytest.mark.parametrize("step", [1, 7, 64])
+def test_the_header_of_a_page_is_found_however_its_bytes_are_cut(monkeypatch, step):
+    monkeypatch.setattr(parquet_pages, "NESTED_MAX", 3)
+    data = memoryview(parquet(pa.table({"n": [1], "l": [[1, 2, 3, 4]]}), compression="zstd"))
+    seen = parquet_pages.WatchedFile(data)
+    seen.watch(groups_of(data)[0])
+
+    with pytest.raises(LimitError, match="values of lists"):
+        list(iter(partial(seen.read, step), b""))
 
 
 def test_of_very_many_columns_some_are_shown():

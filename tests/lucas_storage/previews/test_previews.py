@@ -9,8 +9,10 @@ import os
 import pickle
 import random
 import struct
+import threading
 import wave
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from lucas_storage.errors import DecodeError, NotFoundError
 from lucas_storage.formats import Preview
 from lucas_storage.preview_data import TreeNode
 from lucas_storage.previews import bounded_file, preview_html
-from lucas_storage.previews.preview import preview, preview_object
+from lucas_storage.previews.preview import AT_ONCE, preview, preview_object
 from lucas_storage.refs import inline_ref
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J"
@@ -539,3 +541,27 @@ def test_an_array_that_claims_more_values_than_it_has_is_refused(storage):
 
     with pytest.raises(DecodeError, match="another number of values"):
         preview(storage, inline_ref("npy@1", file.getvalue()), 5)
+
+
+def test_of_many_previews_at_once_some_wait(storage):
+    began, go = threading.Semaphore(0), threading.Event()
+    under_way, most = [], []
+
+    def waiting(file, size, count):
+        under_way.append(size)
+        most.append(len(under_way))
+        began.release()
+        go.wait()
+        under_way.pop()
+        return Preview()
+
+    registered("waiting", waiting)
+    ref = inline_ref("acme/waiting@1", b"bytes")
+    with ThreadPoolExecutor(3 * AT_ONCE) as threads:
+        made = [threads.submit(preview, storage, ref, 5) for _ in range(3 * AT_ONCE)]
+        for _ in range(AT_ONCE):
+            began.acquire()
+        go.set()
+
+        assert {each.result().error for each in made} == {""}
+    assert max(most) == AT_ONCE
