@@ -17,7 +17,7 @@ from typing import Any, Final
 BUILT_IN: Final = frozenset({dict, list, tuple, set, frozenset, OrderedDict, defaultdict, Counter, deque})
 """Types of containers that no class needs to be known for."""
 _MAPPINGS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
-_PLAIN: Final = frozenset({str, int, float, bool, type(None), bytes})
+PLAIN: Final = frozenset({str, int, float, bool, type(None), bytes})
 """Types of scalars that hold nothing."""
 _MAKERS: Final[dict[type, Callable[[Any, Any], Any]]] = {
     defaultdict: lambda like, pairs: defaultdict(like.default_factory, pairs),
@@ -107,7 +107,7 @@ def walked(value: Any) -> Iterator[Any]:
         item = pending.pop()
         yield item
         found = children(item)
-        if not set(map(type, found)) <= _PLAIN:
+        if not set(map(type, found)) <= PLAIN:
             pending.extend(reversed(found))
 
 
@@ -119,9 +119,9 @@ def holds(value: Any, kind: type) -> bool:
         kinds = set(map(type, level))
         if kind in kinds:
             return True
-        if kinds <= _PLAIN:
+        if kinds <= PLAIN:
             return False
-        level = list(chain.from_iterable(_content(item) for item in level if type(item) not in _PLAIN))
+        level = list(chain.from_iterable(_content(item) for item in level if type(item) not in PLAIN))
     return False
 
 
@@ -149,7 +149,7 @@ def _content(value: Any) -> Iterable[Any]:
 def _mapping(value: Any) -> Parts:
     make = _MAKERS.get(type(value), lambda _, pairs: type(value)(pairs))
     keys = list(value)
-    if set(map(type, keys)) <= _PLAIN:
+    if set(map(type, keys)) <= PLAIN:
         return Parts(list(value.values()), keys, lambda values: make(value, zip(keys, values, strict=True)))
     count = len(keys)
     # Keys first, so that a reader meets them in the order in which they are written.
@@ -180,7 +180,7 @@ def _copied(value: Any, names: Sequence[str], fields: list[Any]) -> Any:
     # A copy, and no constructor: it ran already, and may demand arguments that are no fields. A deep one, since an
     # object has more than its fields, such as attributes that `__post_init__` sets; fields count as copied already.
     old = [getattr(value, name) for name in names]
-    done = {id(one): field for one, field in zip(old, fields, strict=True) if type(one) not in _PLAIN}
+    done = {id(one): field for one, field in zip(old, fields, strict=True) if type(one) not in PLAIN}
     try:
         return copy.deepcopy(value, done)
     except Exception:  # noqa: BLE001  # a lock or a connection beside the fields is passed to be shared

@@ -8,6 +8,7 @@ with the HTML of a reference, which needs the store, and formats.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -61,7 +62,9 @@ def handle_for(store: str | None = None) -> Handle:
         UnknownStoreError: This process has no endpoint for it.
     """
     # By name and late: an import at the top would be a circle, and load gRPC wherever references are unpickled.
-    handle: Handle = import_module(_HOME).storage_for(store)
+    # In C where it is loaded already, as every step asks.
+    __import__(_HOME)
+    handle: Handle = sys.modules[_HOME].storage_for(store)
     return handle
 
 

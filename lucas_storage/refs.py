@@ -129,11 +129,17 @@ class ArtifactRef:
             head = f"{_STORED}{name}?{digest}n={self.size}&f={quote(self.format, safe='')}"
         kind = "m" if self.kind == "manifest" else None
         extra = (("k", kind), ("fn", self.filename), ("r", self.run), ("h", self.signature))
-        return head + "".join(f"&{name}={quote(value, safe='')}" for name, value in extra if value is not None)
+        for name, value in extra:
+            if value is not None:
+                head += f"&{name}={quote(value, safe='')}"
+        return head
 
     def to_json(self) -> dict[str, str]:
         """Return the reference as it travels through an engine: a dict of exactly one key."""
-        return {TAG: self.uri}
+        uri = self.uri
+        # Whoever is given it in this process reads it next.
+        _remember(uri, self)
+        return {TAG: uri}
 
     @classmethod
     def parse(cls, obj: object) -> ArtifactRef:
@@ -249,14 +255,27 @@ def is_filename(text: object) -> bool:
         return False
 
 
+_known: Final[dict[str, ArtifactRef]] = {}
+"""References that were written or parsed lately, by their texts: one is met at every station of a value.
+
+Without a lock: each use of it is one operation, and it may forget any of them."""
+_MOST_KNOWN: Final = 128
+
+
+def _remember(uri: str, ref: ArtifactRef) -> None:
+    if type(uri) is str and len(uri) <= _OFTEN:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[uri] = ref
+
+
 def _parse_uri(uri: str) -> ArtifactRef:
-    # A reference is met at every station of a value, and is immutable.
-    return _known(uri) if type(uri) is str and len(uri) <= _OFTEN else _parsed(uri)
-
-
-@lru_cache(maxsize=128)
-def _known(uri: str) -> ArtifactRef:
-    return _parsed(uri)
+    # A subclass of str may compare as it likes.
+    ref = _known.get(uri) if type(uri) is str else None
+    if ref is None:
+        ref = _parsed(uri)
+        _remember(uri, ref)
+    return ref
 
 
 def _parsed(uri: str) -> ArtifactRef:

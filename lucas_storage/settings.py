@@ -65,6 +65,11 @@ def context_overrides() -> list[dict[str, Any]]:
     return [dict(place.values) for place in reversed(_CONTEXT.get())]
 
 
+def surrounding() -> object:
+    """Return an object that is the same one within the same `storage_context`, and outside of any."""
+    return _CONTEXT.get()
+
+
 def resolve(**overrides: Any) -> Settings:
     """Return the settings as they are now; `overrides` come before everything else, None among them is not given.
 

@@ -59,15 +59,14 @@ class Dataflow:
         """Mark a value as made by plain code; the thread of a step calls it, before its step is finished."""
         self._plain.add(place)
 
-    def result(self) -> Any:
-        """Return the value of the end node, or None without one.
+    def result(self, end: DataNode | None) -> Any:
+        """Return the value of the end node, None without one.
 
         Raises:
             RuntimeError: Steps still wait for values that no step makes.
         """
         if self._waiting:
             raise RuntimeError(self._stuck())
-        end = self.end()
         return None if end is None else self._values[end]
 
     def end(self) -> DataNode | None:

@@ -106,6 +106,7 @@ class _Run:
         self._dag = dag
         self._executor = executor
         self._workers = max(1, executor.max_workers)
+        self._may_begin = type(executor)._begun is not GraphExecutor._begun
         self._flow = Dataflow(dag)
         self._provenance = Provenance()
         self._threads = StepThreads(self._work)
@@ -119,7 +120,8 @@ class _Run:
             self._start()
             self._finish(*self._next_finished())
             self._adopt_new()
-        value, end = self._flow.result(), self._flow.end()
+        end = self._flow.end()
+        value = self._flow.result(end)
         if end is not None:
             self._provenance.ends_with(end)
         return value
@@ -143,7 +145,7 @@ class _Run:
         while ready and len(self._running) < self._workers:
             step = ready.popleft()
             arguments = self._flow.arguments(step)
-            if self._begin(step, arguments):
+            if self._may_begin and self._begin(step, arguments):
                 continue
             # A copy of the context for each step: settings and run of the caller hold in it, and variables that a step
             # sets do not reach the others.

@@ -12,7 +12,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
@@ -259,7 +258,9 @@ def package(name: str, extra: str) -> Any:
         MissingDependencyError: It is not installed; the message names the extra that brings it.
     """
     try:
-        return import_module(name)
+        # In C where it is loaded already: an array asks several times. Of a submodule it returns the package.
+        __import__(name)
+        return sys.modules[name]
     except ImportError as error:
         raise MissingDependencyError(
             f"this needs {name.partition('.')[0]}, which cannot be imported here; pip install 'lucas-storage[{extra}]'"

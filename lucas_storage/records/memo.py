@@ -92,7 +92,7 @@ class Memo:
         Args:
             result: JSON data and references, all of whose artifacts are stored.
         """
-        content = self._content(result)
+        content = {**self._facts(), "result": result}
         # Again if the other record cannot be used either, such as one that expired in between. After some attempts
         # the result is returned without a record: a busy key is no reason to fail a step that succeeded.
         for _ in range(_ATTEMPTS):
@@ -113,18 +113,18 @@ class Memo:
         """Return a record for a run that resumes this one, to be written in place of any earlier record.
 
         Args:
-            result: JSON data and references, all of whose artifacts are stored.
+            result: A result as it travels, all of whose artifacts are stored; it may change afterwards.
         """
-        return record_store.prepare(self._storage, self._record_key, self._content(result))
+        text = record_store.encode_facts(self._facts(), {"result": record_store.encode_travelling(result)})
+        return record_store.Prepared(self._storage, self._record_key, text)
 
-    def _content(self, result: Any) -> dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
         return {
             "memo": 1,
             "function": self._function,
             "at": time.time(),
             "age": self._age,
             "run": current.run_id(),
-            "result": result,
         }
 
     def _problem(self, content: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from io import BytesIO
@@ -41,7 +41,8 @@ from lucas_storage.errors import (
 )
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Encoded, MemorySource
-from lucas_storage.refs import TAG, ArtifactRef
+from lucas_storage.refs import TAG, ArtifactRef, is_tagged
+from lucas_storage.values import wire_form
 
 MEMO: Final = "memo/"
 CHECKPOINTS: Final = "checkpoints/"
@@ -235,6 +236,15 @@ def encode_facts(facts: dict[str, Any], parts: Mapping[str, bytes]) -> bytes:
     data = text.encode() if text.count(_ANY_TAG) == text.count(_REFERENCE) else encode(facts)
     more = b"".join(b',"%b":%b' % (name.encode(), part) for name, part in parts.items())
     return data[:-1] + more + b"}" if len(data) > len(b"{}") else b"{" + more[1:] + b"}"
+
+
+def encode_travelling(value: Any) -> bytes:
+    """Return a value as it travels, encoded as a field of a record; references in it name no run."""
+    if not is_tagged(value):
+        return bytes(format_by_id(_FORMAT).encode(wire_form.with_refs(value)))
+    uri, ref = value[TAG], ArtifactRef.parse(value)
+    # As it is: no URI has a character that JSON would escape.
+    return b'{"%b":"%b"}' % (TAG.encode(), (replace(ref, run=None).uri if ref.run else uri).encode())
 
 
 def prepare(storage: ArtifactStore, key: str, content: dict[str, Any]) -> Prepared:

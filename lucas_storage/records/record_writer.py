@@ -24,7 +24,7 @@ LOOK: Final = 0.5
 """Seconds after which the writer looks for what has gone on for so long that it is to be recorded before it ends."""
 BEAT: Final = 10.0
 """Seconds after which the record of a run that goes on is written again."""
-_GATHERING: Final = 0.005
+_GATHERING: Final = 0.01
 """Seconds for which further records are waited for, so that a quick run costs one call. A kill loses no more than the
 records of as long, and those that are being sent."""
 _MOST: Final = 1000
@@ -47,17 +47,20 @@ class RecordWriter:
     ) -> None:
         self._failed = failed
         self._going_on = going_on
-        # Guards the two below, which the threads of steps change while the one that writes takes them.
+        # Guards those below, which the threads of steps change while the one that writes takes them.
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, Make] = {}
         self._is_idle = True
+        self._is_writing = False
         self._is_ending = False
+        self._is_left_to_caller = False
         # A record that waits for others wakes nobody: a thread that wakes up takes the interpreter from the steps.
         self._news: SimpleQueue[None] = SimpleQueue()
         self._progress = 0.0
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
         # the process from ending. In the context of the run, whose settings hold for what is stored.
-        work = contextvars.copy_context().run
+        self._context = contextvars.copy_context()
+        work = self._context.copy().run
         self._thread = threading.Thread(target=work, args=(self._work,), name="lucas-storage records", daemon=True)
         self._thread.start()
 
@@ -71,18 +74,41 @@ class RecordWriter:
         if is_news:
             self._news.put(None)
 
-    def end(self, place: Hashable, make: Make) -> None:
+    def end(self, place: Hashable, make: Make, *, is_quick: bool) -> None:
         """Write what waits, and the last records, and return when they are written, or when nothing is for `PATIENCE`.
 
         A run of thousands of steps may leave more to be written than one batch.
+
+        Args:
+            place: Of the last records.
+            make: Returns them.
+            is_quick: Whether all records can be made without waiting for a store. The caller then writes them itself,
+                unless the thread is writing: two switches between threads take as long as a step.
         """
         self._progress = time.monotonic()
-        self.put(place, make)
-        self._is_ending = True
+        with self._lock:
+            self._waiting.pop(place, None)
+            self._waiting[place] = make
+            self._is_ending = True
+            # Again, if the caller was interrupted at that, and ends the run once more.
+            is_free = not self._is_writing and (self._thread.is_alive() or self._is_left_to_caller)
+            batch: dict[Hashable, Make] = {}
+            if is_quick and is_free:
+                self._is_left_to_caller = True
+                batch, self._waiting = self._waiting, {}
+        # Also a thread with nothing left to do, which ends while the caller waits for the store.
         self._news.put(None)
+        if batch:
+            self._write_here(batch.values())
         # A record that takes longer is lost; the value of the run is not held back for it.
         while self._thread.is_alive() and (left := self._progress + PATIENCE - time.monotonic()) > 0:
             self._thread.join(left)
+
+    def _write_here(self, makes: Iterable[Make]) -> None:
+        try:
+            self._context.run(self._write, makes)
+        except Exception as error:  # noqa: BLE001  # as on the thread
+            self._failed(error)
 
     def _work(self) -> None:
         try:
@@ -90,11 +116,14 @@ class RecordWriter:
             is_last = False
             while not is_last:
                 batch, is_last = self._batch(look)
+                if self._is_left_to_caller:
+                    return
                 if time.monotonic() >= look:
                     self._write_going_on()
                     look = time.monotonic() + LOOK
                 # Up to the first failure: with a store that is away, each further record would take the whole timeout.
                 self._write(batch.values())
+                self._is_writing = False
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
 
@@ -118,13 +147,18 @@ class RecordWriter:
         self._await_news(look - time.monotonic())
         if self._waiting and not self._is_ending and len(self._waiting) < _MOST:
             self._await_news(_GATHERING)
-        # Read first: what comes with the end stands before it.
-        is_last = self._is_ending
         with self._lock:
+            is_last = self._is_ending
             batch, self._waiting = self._waiting, {}
             self._is_idle = True
+            self._is_writing = True
         return batch, is_last
 
     def _await_news(self, seconds: float) -> None:
         with contextlib.suppress(Empty):
             self._news.get(timeout=max(0.0, seconds))
+
+
+def reason_of(error: Exception) -> str:
+    """Return why records are not written, for the log."""
+    return f"{type(error).__name__} ({error.message})" if isinstance(error, StorageError) else type(error).__name__

@@ -113,6 +113,11 @@ def store_together(storage: ArtifactStore, versions: Mapping[RecordedFunction, s
         each.note(places[each], {name: ref for (function, name), ref in refs.items() if function is each})
 
 
+def are_stored(storage: ArtifactStore, versions: Mapping[RecordedFunction, str | None]) -> bool:
+    """Return whether all functions, each with its version, are known to be stored."""
+    return all(each.is_stored(_place(storage, version)) for each, version in versions.items())
+
+
 def _place(storage: ArtifactStore, version: str | None) -> Place:
     return storage.endpoint, storage.bucket, version
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from actorc.storage.errors import StorageError
 from lucas_storage.formats import format_by_id
-from lucas_storage.refs import ArtifactRef
+from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 from lucas_storage.values import wire_form
 
 from . import record_store
@@ -33,6 +33,8 @@ _VALUE_MAX: Final = 64 << 10
 _ALL_MAX: Final = 256 << 10
 """Bytes of all values of one record."""
 _INLINE: Final = b"lucas:inline"
+_OFTEN: Final = 8 << 10
+"""Characters of a reference up to which its text is remembered."""
 _NEVER_SECRET: Final = frozenset({int, float, bool, type(None)})
 
 
@@ -65,6 +67,8 @@ def recorded_result(function: str, value: Any) -> bytes | None:
 
 def _recorded(name: str, value: Any, room: int) -> bytes | None:
     """Return a value encoded; None if it is left out."""
+    if is_tagged(value):
+        return _recorded_reference(name, value, room)
     try:
         data = wire_form.with_refs(value)
         fmt = format_by_id(_FORMAT)
@@ -80,6 +84,28 @@ def _recorded(name: str, value: Any, room: int) -> bytes | None:
     # What engines cannot carry travels within references, in which nobody sees a name.
     inner = [ref.inline for ref in record_store.refs_in(data) if ref.inline] if _INLINE in text else []
     return None if any(map(holds_secret, (text, *inner))) else text
+
+
+def _recorded_reference(name: str, tagged: dict[str, str], room: int) -> bytes | None:
+    uri = tagged[TAG]
+    try:
+        ref = ArtifactRef.parse(uri)
+    except StorageError:
+        return None
+    if ref.inline is not None and says_secret(name):
+        return None
+    text = _reference_text(uri) if len(uri) <= _OFTEN else _reference_text.__wrapped__(uri)
+    return None if text is None or len(text) > room else text
+
+
+# What a step returns, the next one is given, and the record of each has it.
+@lru_cache(maxsize=128)
+def _reference_text(uri: str) -> bytes | None:
+    """Return a reference encoded; None if what it carries, or its place, looks secret."""
+    ref = ArtifactRef.parse(uri)
+    text = record_store.encode_travelling({TAG: uri})
+    carried = () if ref.inline is None else (ref.inline,)
+    return None if any(map(holds_secret, (text, *carried))) else text
 
 
 @lru_cache(maxsize=1024)

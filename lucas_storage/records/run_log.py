@@ -12,7 +12,7 @@ from typing import Any, Final
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
 from actorc.tracing import spans
-from lucas_storage import current
+from lucas_storage import current, settings
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.declared_settings import Settings
 from lucas_storage.engine.provenance import makers_of_result
@@ -20,8 +20,9 @@ from lucas_storage.refs import is_tagged
 
 from .distant_steps import ChildLog, DistantLog, DistantStep, Place
 from .record_store import Prepared
+from .record_writer import reason_of
 from .recorded_functions import RecordedFunction
-from .run_record import RunLog, Watcher, reason_of
+from .run_record import RunLog, Watcher
 from .step_note import StepNote
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,15 @@ def keeps_results() -> bool:
     """Return whether results of steps are recorded here, so that the run can be resumed: not on workers of another."""
     log = _current.get()
     return log is not None and not isinstance(log, DistantLog)
+
+
+def storage_in_force(store: str) -> ArtifactStore:
+    """Return this process's handle for a store: that of the present run, if it is for the settings in force."""
+    log = _current.get()
+    # The environment is not looked at again: what a run records is in one place.
+    if isinstance(log, RunLog) and log.storage is not None and log.surrounding is settings.surrounding():
+        return log.storage if log.storage.store_name == store else store_for(store)
+    return store_for(store)
 
 
 def write_later(make: Callable[[], Prepared]) -> None:

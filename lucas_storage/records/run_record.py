@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from actorc.storage.errors import StorageError
+from lucas_storage import settings
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.declared_settings import Settings
 from lucas_storage.openlineage.run_events import Failure, events_of_run
@@ -25,7 +26,7 @@ from . import record_store, recorded_functions, run_entries, run_index
 from .distant_steps import DistantStep, text_in_run, told_by_others
 from .machine import surroundings
 from .record_store import Prepared
-from .record_writer import BEAT, LOOK, Make, RecordWriter
+from .record_writer import BEAT, LOOK, Make, RecordWriter, reason_of
 from .recorded_functions import RecordedFunction
 from .step_note import RecordedValues, StepNote, measured, mentioned, message_of, parts_of, place_in_graph
 from .ulid import ulid
@@ -74,7 +75,8 @@ class RunLog:
         """Keys of the steps that made the result."""
         self._under_way: dict[str, StepNote] = {}
         self._workflow = workflow
-        self._storage = storage
+        self.storage = storage
+        self.surrounding = settings.surrounding()
         self._values: RecordedValues = present.record_values.value
         self._prefix = f"{record_store.RUNS}{self.key}/"
         self._watcher = watcher
@@ -123,7 +125,7 @@ class RunLog:
             last["message"] = message
         if self._writer is not None:
             status = "failed" if error else "succeeded"
-            self._writer.end(_RUN, lambda: self._last(status, last))
+            self._writer.end(_RUN, lambda: self._last(status, last), is_quick=self._has_all_stored())
         if self._events is not None:
             self._events.run_ended(outputs, None if error is None else Failure.of(error, message))
 
@@ -164,11 +166,11 @@ class RunLog:
 
     def distant_step(self, function: str) -> DistantStep | None:
         """Begin the record of a step that another process runs; None where no records are written."""
-        if self._storage is None or self._given_up:
+        if self.storage is None or self._given_up:
             return None
         note = StepNote(function=function, inputs={}, values=self._values, told=ulid())
         self._began(note)
-        return DistantStep(note, self.key, self._storage.store_name, self._ended)
+        return DistantStep(note, self.key, self.storage.store_name, self._ended)
 
     def adopt(self, note: StepNote, record: bytes) -> None:
         """Take over a step that has ended in a child process, with its record."""
@@ -181,8 +183,8 @@ class RunLog:
             self._events.step_ended(note, failure)
         with self._lock:
             self.steps.append(note)
-        if self._writer is not None and self._storage is not None and not self._given_up:
-            prepared = Prepared(self._storage, record_store.step_key(self.key, note.key), record)
+        if self._writer is not None and self.storage is not None and not self._given_up:
+            prepared = Prepared(self.storage, record_store.step_key(self.key, note.key), record)
             self._writer.put(note.key, lambda: [prepared])
 
     def write_later(self, make: Callable[[], Prepared]) -> None:
@@ -250,19 +252,20 @@ class RunLog:
             yield _RUN, self._as_running
 
     def _of_step(self, note: StepNote) -> list[Prepared]:
-        assert self._storage is not None
+        assert self.storage is not None
         with self._lock:
             codes, self._codes = self._codes, {}
-        # Those of all steps that wait, with the first of them.
-        recorded_functions.store_together(self._storage, codes)
+        if codes:
+            # Those of all steps that wait, with the first of them.
+            recorded_functions.store_together(self.storage, codes)
         # A step that the end of the run finds unwritten needs no record of its own: an object takes a store longer than
         # all else of a short step. One that is written already, or is told by another process, keeps its record.
         is_spare = self._over.is_set() and not note.is_going_on and note.told is None
-        text = note.record_beside_run(self._storage, self._functions, self._room if is_spare else 0)
+        text = note.record_beside_run(self.storage, self._functions, self._room if is_spare else 0)
         if text is None:
             self._room -= len(note.repeated or b"")
             return []
-        return [Prepared(self._storage, record_store.step_key(self.key, note.key), text)]
+        return [Prepared(self.storage, record_store.step_key(self.key, note.key), text)]
 
     def _as_running(self) -> list[Prepared]:
         self._heard = time.monotonic()
@@ -270,29 +273,32 @@ class RunLog:
 
     def _last(self, status: str, more: dict[str, Any]) -> list[Prepared]:
         """Return the record of the run and its entries in the index; the mark last, which says that they are there."""
-        assert self._storage is not None
+        assert self.storage is not None
         with self._lock:
             # A failed run leaves steps that go on.
             notes = [*self.steps, *self._under_way.values()]
         facts = {**self._facts(status), **more}
-        told = told_by_others(self._storage, self.key, notes)
+        told = told_by_others(self.storage, self.key, notes)
         steps = b"[%b]" % b",".join(text_in_run(note, told.get(note.key)) for note in notes)
         functions = b"[%b]" % b",".join(self._functions)
         return [
             self._of_run(facts, {**self._parameters, "functions": functions, "steps": steps}),
-            *run_entries.prepared(self._storage, self.key, facts, notes, told),
-            run_index.prepared_mark(self._storage, self.key),
+            *run_entries.prepared(self.storage, self.key, facts, notes, told),
+            run_index.prepared_mark(self.storage, self.key),
         ]
+
+    def _has_all_stored(self) -> bool:
+        """Return whether the records refer to nothing that is still to be stored or read."""
+        assert self.storage is not None
+        with self._lock:
+            codes = dict(self._codes)
+            is_told = any(note.told is not None for note in (*self.steps, *self._under_way.values()))
+        return not is_told and recorded_functions.are_stored(self.storage, codes)
 
     def _facts(self, status: str) -> dict[str, Any]:
         facts = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
         return {**facts, **surroundings(), "in": self._inputs}
 
     def _of_run(self, facts: dict[str, Any], parts: dict[str, bytes]) -> Prepared:
-        assert self._storage is not None
-        return Prepared(self._storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))
-
-
-def reason_of(error: Exception) -> str:
-    """Return why records are not written, for the log."""
-    return f"{type(error).__name__} ({error.message})" if isinstance(error, StorageError) else type(error).__name__
+        assert self.storage is not None
+        return Prepared(self.storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))

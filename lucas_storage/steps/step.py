@@ -141,7 +141,7 @@ class Step:
         out = stored()
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
-            run_log.write_later(lambda: self._memo(key, policy).prepared(wire_form.with_refs(out)))
+            run_log.write_later(lambda: self._memo(key, policy).prepared(out))
             _name_memo(note, key)
         return out, False
 
@@ -237,7 +237,7 @@ class Step:
 
     def _memo(self, key: str, policy: ByOptions) -> Memo:
         age = None if isinstance(self._cache, bool) else self._cache
-        return Memo(storage_for(policy().store), key, self._identity[0], age)
+        return Memo(run_log.storage_in_force(policy().store), key, self._identity[0], age)
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}

@@ -42,7 +42,7 @@ class Watched:
 
     def function(self, function: FunctionType) -> None:
         """Note the code and the defaults of a function."""
-        self._functions.append((function, _parts(function)))
+        self._functions.append((function, (function.__code__, function.__defaults__, function.__kwdefaults__)))
 
     def attributes(self, cls: type) -> None:
         """Note the attributes of a class itself."""
@@ -64,11 +64,22 @@ class Watched:
 
     def holds(self) -> bool:
         """Return whether nothing has changed; False if something was seen that can be compared only by its form."""
+        if self._is_opaque:
+            return False
+        # Loops, since every call asks: a generator takes several times as long for the few things that most reach.
+        for namespace, name, value in self._names:
+            if namespace.get(name, MISSING) is not value:
+                return False
+        for function, (code, defaults, named) in self._functions:
+            if not (
+                function.__code__ is code and function.__defaults__ is defaults and function.__kwdefaults__ is named
+            ):
+                return False
+        return not (self._cells or self._classes or self._contents) or self._hold_rarer()
+
+    def _hold_rarer(self) -> bool:
         return (
-            not self._is_opaque
-            and all(namespace.get(name, MISSING) is value for namespace, name, value in self._names)
-            and all(_held(cell) is value for cell, value in self._cells)
-            and all(_is_unchanged(function, parts) for function, parts in self._functions)
+            all(_held(cell) is value for cell, value in self._cells)
             and all(_are_same(vars(cls), attributes) for cls, attributes in self._classes)
             and all(_bytes_of(value) == seen for value, seen in self._contents)
         )
@@ -79,14 +90,6 @@ def _held(cell: CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return MISSING
-
-
-def _parts(function: FunctionType) -> tuple[Any, ...]:
-    return function.__code__, function.__defaults__, function.__kwdefaults__
-
-
-def _is_unchanged(function: FunctionType, parts: tuple[Any, ...]) -> bool:
-    return all(now is then for now, then in zip(_parts(function), parts, strict=True))
 
 
 def _are_same(now: Mapping[str, Any], then: dict[str, Any]) -> bool:

@@ -256,3 +256,17 @@ def test_importing_the_foundation_loads_nothing_heavy():
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_reference_that_this_process_wrote_is_not_parsed():
+    ref = inline_ref("json@1", b"[1]")
+
+    assert ArtifactRef.parse(ref.to_json()) is ref
+
+
+def test_references_that_differ_in_their_signature_alone_are_told_apart():
+    ref = inline_ref("json@1", b"[2]")
+    signed = ref.signed("0" * 64)
+
+    assert ArtifactRef.parse(signed.to_json()).signature == "0" * 64
+    assert ArtifactRef.parse(ref.to_json()).signature is None

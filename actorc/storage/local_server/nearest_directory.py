@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -47,13 +47,15 @@ def find_directory() -> Path | None:
     return None
 
 
-def candidates(folder: str) -> Iterator[str]:
-    """Yield the paths where a data directory may be, the nearest first."""
+@lru_cache(maxsize=4)
+def candidates(folder: str) -> tuple[str, ...]:
+    """Return the paths where a data directory may be, the nearest first."""
     folder = folder.rstrip("/")
-    yield f"{folder}/{DIRECTORY}"
+    found = [f"{folder}/{DIRECTORY}"]
     while folder:
         folder = folder.rpartition("/")[0]
-        yield f"{folder}/{DIRECTORY}"
+        found.append(f"{folder}/{DIRECTORY}")
+    return tuple(found)
 
 
 def _is_world_writable(folder: Path) -> bool:

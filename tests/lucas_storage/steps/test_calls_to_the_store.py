@@ -13,7 +13,7 @@ from actorc.storage.errors import NetworkError, PermissionError
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage import settings as lucas_settings
 from lucas_storage.embedded import function, routeBuilder, workflow
-from lucas_storage.records import record_writer, run_history
+from lucas_storage.records import record_store, record_writer, run_history
 
 METHODS = (
     "put_object",
@@ -183,6 +183,47 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
 
 
 @pytest.mark.usefixtures("registered", "gathered", "settings")
+def test_the_caller_of_a_quick_run_sends_its_records_itself_once_its_functions_are_stored(monkeypatch):
+    senders = []
+    genuine = record_store.write_all
+
+    def noted(records, timeout):
+        senders.append(threading.current_thread())
+        genuine(records, timeout)
+
+    def grow(x):
+        return x + 1
+
+    chain = chain_of(grow)
+    monkeypatch.setattr(record_store, "write_all", noted)
+    run(chain, {"x": 1})
+    run(chain, {"x": 2})
+
+    first, second = senders
+    assert first is not threading.current_thread()
+    assert second is threading.current_thread()
+    assert not any(thread.name == first.name for thread in threading.enumerate())
+
+
+@pytest.mark.usefixtures("registered", "gathered", "settings")
+def test_a_result_goes_where_the_settings_around_a_call_within_a_step_say(storage):
+    @with_storage
+    def inner(x):
+        return x + 1
+
+    def outer(x):
+        with storage_context(bucket="elsewhere"):
+            return inner(x=x)
+
+    run(chain_of(outer), {"x": 1})
+
+    results = {
+        bucket: list(storage.iter_objects(bucket, record_store.MEMO)) for bucket in (storage.bucket, "elsewhere")
+    }
+    assert [len(found) for found in results.values()] == [1, 1]
+
+
+@pytest.mark.usefixtures("registered", "gathered", "settings")
 def test_a_run_looks_up_its_settings_twice_and_each_step_once(monkeypatch):
     asked = []
 
@@ -199,8 +240,8 @@ def test_a_run_looks_up_its_settings_twice_and_each_step_once(monkeypatch):
         monkeypatch.setattr(lucas_settings, name, counted(name))
     run(chain, {"x": 2})
 
-    # For the handle of the records as well, and for those of the results.
-    assert asked.count("resolve") == 12
+    # For the handle of the records as well, which takes the results, too.
+    assert asked.count("resolve") == 2
     assert asked.count("of_step") == 10
 
 
