@@ -60,6 +60,7 @@ def _both(setting, client, plain, source, link):
         return Case(f"{name}, {size_text(size)}, {link}", arms, size, rounds=min(2, setting.scale.rounds))
 
     yield case("download_file", lambda: client.download_file(BUCKET, "far", target, overwrite=True), _read)
+    yield case("get_object", lambda: client.get_object(BUCKET, "far"), _read)
     yield case("upload_file", lambda: client.upload_file(BUCKET, "far up", source), Bare.send)
 
 

@@ -25,7 +25,6 @@ from actorc.storage.models import (
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from actorc.storage._rpc.payload import Download
 
 _NEW_OBJECT: Final = frozenset(NewObject.__annotations__)
 
@@ -164,16 +163,6 @@ def page_token(token: str | None) -> str:
     if token is not None and not (isinstance(token, str) and rules.is_utf8(token)):
         raise InvalidParameterError("page_token is the next_page_token of a listing, or None")
     return token or ""
-
-
-def download(
-    bucket: str, key: str, offset: int = 0, length: int | None = None, generation: int | None = None
-) -> Download:
-    """Return a download of this part of this generation."""
-    from actorc.storage._rpc.payload import Download  # noqa: PLC0415  # loads the checksum library
-
-    object_name(bucket, key)
-    return Download(rules.check_range(offset, length), checked_generation(generation))
 
 
 def checked_generation(generation: int | None) -> int | None:

@@ -156,7 +156,7 @@ class OpeningMethods(Session):
         if (part.length or 0) <= rules.MAX_ANSWER_SIZE:
             yield self._remote.get(bucket, key, part, generation)
         else:
-            yield from self._pieces(bucket, key, arguments.download(bucket, key, part.offset, part.length, generation))
+            yield from self._pieces(self._stream(bucket, key, part, generation))
 
     def _writer(self, destination: Destination, chunk_size: int | None, mode: OpenMode) -> ObjectWriter:
         from actorc.storage._transfer.stream_upload import StreamUpload  # noqa: PLC0415  # loads the checksum library

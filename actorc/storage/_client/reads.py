@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from actorc.storage import rules
@@ -96,6 +97,8 @@ class ReadMethods(Session):
         none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
         without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
 
+        A large object is fetched over more than one connection only if that is faster.
+
         Args:
             bucket: Bucket name.
             key: Object key.
@@ -123,7 +126,8 @@ class ReadMethods(Session):
         if out is not None:
             return self._get_into(out, bucket, key, part, generation, as_view, if_match, timeout)
         read = self._remote.view if as_view else self._remote.get
-        return read(bucket, key, part, generation, if_match=if_match, timeout=timeout)
+        stream = partial(self._stream, bucket, key, part, generation, if_match)
+        return read(bucket, key, part, generation, if_match=if_match, timeout=timeout, stream=stream)
 
     def get_ranges(
         self,
@@ -179,12 +183,14 @@ class ReadMethods(Session):
     ) -> Iterator[bytes]:
         """Iterate over an object in pieces of at most 1 MiB, each verified before it is yielded.
 
+        Over a slow link what follows is fetched by several connections, and at most 64 MiB of it are held.
         All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
         errors are those of `get_object`; arguments are checked at once, the rest is raised while iterating.
         """
         arguments.etag_condition(if_match)
-        download = arguments.download(bucket, key, offset, length, generation)
-        return self._pieces(bucket, key, download, if_match, timeout)
+        arguments.object_name(bucket, key)
+        part, generation = rules.check_range(offset, length), arguments.checked_generation(generation)
+        return self._pieces(self._stream(bucket, key, part, generation, if_match, timeout))
 
     def _get_into(
         self,
@@ -198,5 +204,8 @@ class ReadMethods(Session):
         timeout: float | None,
     ) -> memoryview:
         target = arguments.target(out, as_view=as_view)
-        size = self._remote.get_into(bucket, key, part, generation, target, if_match=if_match, timeout=timeout)
+        stream = partial(self._stream, bucket, key, part, generation, if_match)
+        size = self._remote.get_into(
+            bucket, key, part, generation, target, if_match=if_match, timeout=timeout, stream=stream
+        )
         return target[:size]

@@ -10,15 +10,16 @@ from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage.config import ClientOptions
-from actorc.storage.models import Destination, ObjectInfo, PutResult
+from actorc.storage.models import WHOLE, ByteRange, Destination, PutResult
 
 from . import arguments
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.operations.remote_store import RemoteStore
-    from actorc.storage._rpc.payload import Download, Progress
+    from actorc.storage._rpc.payload import Progress
     from actorc.storage._rpc.transport import Transport
+    from actorc.storage._transfer.object_stream import ObjectStream
 
 
 _opening: Final = ForkSafeLock()
@@ -75,22 +76,22 @@ class Session:
         )
         return result_dicts.put_result(info)
 
-    def _pieces(
+    def _stream(
         self,
         bucket: str,
         key: str,
-        download: Download,
+        part: ByteRange = WHOLE,
+        generation: int | None = None,
         if_match: str | None = None,
         timeout: float | None = None,
-        progress: Progress | None = None,
-    ) -> Generator[bytes, None, None]:
-        for piece in self._remote.read(bucket, key, download, if_match=if_match, timeout=timeout):
+    ) -> ObjectStream:
+        from actorc.storage._transfer.object_stream import ObjectStream  # noqa: PLC0415  # loads the checksum library
+
+        return ObjectStream(self._remote, bucket, key, part, generation, if_match=if_match, timeout=timeout)
+
+    @staticmethod
+    def _pieces(stream: ObjectStream, progress: Progress | None = None) -> Generator[bytes, None, None]:
+        for piece in stream.pieces():
             if progress is not None:
-                progress(download.received, described(download).size)
+                progress(stream.received, stream.size)
             yield piece if isinstance(piece, bytes) else bytes(piece)
-
-
-def described(download: Download) -> ObjectInfo:
-    """Return the object of a download that has begun."""
-    assert download.info is not None
-    return download.info

@@ -13,7 +13,7 @@ from actorc.storage._transfer import download_target, upload_source
 from actorc.storage.models import DownloadResult, ObjectHead, PutResult
 
 from . import arguments
-from .session import Session, described
+from .session import Session
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
@@ -195,10 +195,10 @@ class TransferMethods(Session):
             progress: Called with bytes done and total; the numbers never decrease.
             timeout: Seconds for the whole call; no limit if not given.
         """
-        download = arguments.download(bucket, key)
-        for piece in self._pieces(bucket, key, download, None, timeout, self._progress_of(progress, bucket, key)):
+        opened = self._stream(*arguments.object_name(bucket, key), timeout=timeout)
+        for piece in self._pieces(opened, self._progress_of(progress, bucket, key)):
             stream.write(piece)
-        return result_dicts.object_head(described(download))
+        return result_dicts.object_head(opened.info)
 
     def _download_stream(
         self, bucket: str, key: str, path: Path, *, overwrite: bool, progress: Progress | None, deadline: Deadline

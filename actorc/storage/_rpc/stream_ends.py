@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
 from .write_call import WriteCall
@@ -38,6 +38,21 @@ class Receiver(Named, Protocol):
 
     def finish(self) -> None:
         """Check that all bytes arrived."""
+
+
+class PieceStream(Protocol):
+    """Bytes of an object that come in pieces."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all, once the first piece has come."""
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come."""
+
+    def pieces(self) -> Generator[bytes | memoryview, None, None]:
+        """Yield them in order, verified; once."""
 
 
 class Sender(Named, Protocol[T_co]):

@@ -36,6 +36,7 @@ class StreamCount:
             of it say nothing about the link.
         most: Streams at most.
         busy: Returns the processor seconds that this process has used so far.
+        idle: Processor seconds a second below which more streams are tried.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class StreamCount:
         buffered: int = 0,
         most: int = MOST_STREAMS,
         busy: Callable[[], float] = time.process_time,
+        idle: float = _BUSY,
     ) -> None:
         self.count = 1
         """Streams to use now."""
@@ -53,6 +55,7 @@ class StreamCount:
         self._least = first, _INTERVAL / 2
         self._most = most
         self._busy = busy
+        self._idle = idle
         # when this measurement began, and what the process had used by then
         self._since: tuple[float, float] | None = None
         self._bytes = 0
@@ -96,6 +99,10 @@ class StreamCount:
             self._before = 0
             self._try_more(rate, share)
 
+    def settle(self) -> None:
+        """Use one stream from now on."""
+        self.count, self._settled = 1, True
+
     def _measure_from(self, now: float) -> None:
         self._since, self._bytes = (now, self._busy()), 0
 
@@ -111,7 +118,7 @@ class StreamCount:
             self._pause -= 1
         elif self.count == self._most:
             self._settled = True
-        elif share < _BUSY:
+        elif share < self._idle:
             served = self.count * _BUSY / max(share, _BUSY / self._most)
             more = min(self._most, max(self.count + 1, int(served)))
             # half of what so many would bring, where they are not limited together

@@ -365,6 +365,8 @@ class AsyncMethods(AsyncSession):
         none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
         without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
 
+        A large object is fetched over more than one connection only if that is faster.
+
         Args:
             bucket: Bucket name.
             key: Object key.
@@ -450,6 +452,7 @@ class AsyncMethods(AsyncSession):
     ) -> AsyncGenerator[bytes, None]:
         """Iterate by ``async for`` over an object in pieces of at most 1 MiB, each verified before it is yielded.
 
+        Over a slow link what follows is fetched by several connections, and at most 64 MiB of it are held.
         All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
         errors are those of `get_object`; arguments are checked at once, the rest is raised by ``async for``.
         """

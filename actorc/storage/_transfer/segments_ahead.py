@@ -1,0 +1,146 @@
+"""The next segments of an object, fetched by several streams ahead of the thread that takes them in order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import Final, Self, TypeAlias
+
+from actorc.storage._rpc import cancellation
+from actorc.storage._rpc.payload import Download
+from actorc.storage.models import ByteRange
+from actorc.storage.rules import MiB
+
+Stream: TypeAlias = tuple[Download, Generator[bytes | memoryview, None, None]]
+"""What has arrived of a range, and its pieces."""
+
+_LEAST: Final = 2 * MiB
+_MOST: Final = 4 * MiB
+_HELD: Final = 2
+"""Segments for each stream: the one that it fetches, and one that waits to be fetched or to be taken."""
+
+
+class Segment:
+    """Consecutive bytes of an object. One thread fetches them, another one takes them.
+
+    Args:
+        part: Their range.
+    """
+
+    def __init__(self, part: ByteRange) -> None:
+        self.part = part
+        self._pieces: SimpleQueue[bytes | memoryview | BaseException | None] = SimpleQueue()
+        self.crc32c = 0
+        """The CRC-32C of the bytes that have come, once all of them were taken."""
+
+    def fetch(self, begin: Callable[[ByteRange], Stream], flows: Callable[[], None]) -> None:
+        """Fetch the bytes; an error is for the thread that takes them. `flows` is called whenever some have come."""
+        end: BaseException | None = None
+        try:
+            download, stream = begin(self.part)
+            try:
+                for piece in stream:
+                    flows()
+                    self._pieces.put(piece)
+            finally:
+                self.crc32c = download.sums.whole()
+                stream.close()
+        except BaseException as error:  # noqa: BLE001  # raised again by `take`
+            end = error
+        self._pieces.put(end)
+
+    def take(self) -> bytes | memoryview | None:
+        """Wait for the next piece, and return it; None behind the last."""
+        piece = self._pieces.get()
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+
+class SegmentsAhead:
+    """Fetches segments on threads, each by one stream after the other. A context manager, which ends them.
+
+    It is for the one thread that takes the segments, in order. Their number and size are bounded, and so is the memory.
+    Towards the end they become shorter, so that all streams end together.
+
+    Args:
+        begin: Begins a stream of a range; called on the threads.
+        first: Position of the first byte.
+        stop: Position behind the last byte.
+    """
+
+    def __init__(self, begin: Callable[[ByteRange], Stream], first: int, stop: int) -> None:
+        self._begin = begin
+        self._next, self._stop = first, stop
+        self._segments: deque[Segment] = deque()
+        # the same, for the threads; None ends the one that gets it
+        self._waiting: SimpleQueue[Segment | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._leaving = 0
+        # set without a lock: a segment that is begun all the same fails, since its scope is cancelled
+        self._is_over = False
+        self._flowing: set[threading.Thread] = set()
+        self._scope = cancellation.CancelScope()
+
+    @property
+    def flowing(self) -> int:
+        """Threads that have received bytes, of those that stay."""
+        return len(self._flowing) - self._leaving
+
+    def reach(self, streams: int) -> None:
+        """Fetch ahead by so many streams; begin no segment any more if it is one, which needs no segments."""
+        while len(self._threads) - self._leaving > streams:
+            self._leaving += 1
+            self._waiting.put(None)
+        while streams > 1 and self._next < self._stop and len(self._segments) < _HELD * streams:
+            self._begin_segment(streams)
+        for _ in range(min(streams, len(self._segments)) - (len(self._threads) - self._leaving)):
+            self._begin_thread()
+
+    def first(self) -> Segment | None:
+        """Return the first segment that was not dropped; None if no other was begun."""
+        return self._segments[0] if self._segments else None
+
+    def drop_first(self) -> None:
+        """Forget the first segment, all of which was taken."""
+        self._segments.popleft()
+
+    def take(self, segment: Segment) -> bytes | memoryview | None:
+        """Return the next piece of a segment as `Segment.take` does, unless an outer scope is cancelled."""
+        with cancellation.running(self._scope.cancel):
+            return segment.take()
+
+    def _begin_segment(self, streams: int) -> None:
+        share = (self._stop - self._next) // (_HELD * streams) // MiB * MiB
+        size = min(max(_LEAST, min(share, _MOST)), self._stop - self._next)
+        segment = Segment(ByteRange(self._next, size))
+        self._next += size
+        self._segments.append(segment)
+        self._waiting.put(segment)
+
+    def _begin_thread(self) -> None:
+        # a copy of the context, since the scope and the span of the caller are context variables
+        run = copy_context().run
+        thread = threading.Thread(target=run, args=(self._fetch,), name="storage-segments", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _fetch(self) -> None:
+        this = threading.current_thread()
+        with cancellation.entered(self._scope):
+            while (segment := self._waiting.get()) is not None and not self._is_over:
+                segment.fetch(self._begin, lambda: self._flowing.add(this))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._scope.cancel()
+        self.reach(0)
+        for thread in self._threads:
+            if thread.ident is not None:  # an interrupt may have kept it from starting
+                thread.join()
