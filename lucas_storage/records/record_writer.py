@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import contextvars
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -60,9 +62,11 @@ class RecordWriter:
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
         # the process from ending. In the context of the run, whose settings hold for what is stored.
         self._context = contextvars.copy_context()
-        work = self._context.copy().run
-        self._thread = threading.Thread(target=work, args=(self._work,), name="lucas-storage records", daemon=True)
-        self._thread.start()
+        self._process = os.getpid()
+        self._working = threading.Lock()
+        self._working.acquire()
+        # Not `Thread.start`, which waits until the thread runs: on a busy machine for as long as a step takes.
+        _thread.start_new_thread(self._context.copy().run, (self._work,))
 
     def put(self, place: Hashable, make: Make) -> None:
         """Let what `make` returns be written; of two with one place that wait, the later."""
@@ -91,7 +95,7 @@ class RecordWriter:
             self._waiting[place] = make
             self._is_ending = True
             # Again, if the caller was interrupted at that, and ends the run once more.
-            is_free = not self._is_writing and (self._thread.is_alive() or self._is_left_to_caller)
+            is_free = not self._is_writing and (self._is_working() or self._is_left_to_caller)
             batch: dict[Hashable, Make] = {}
             if is_quick and is_free:
                 self._is_left_to_caller = True
@@ -101,8 +105,13 @@ class RecordWriter:
         if batch:
             self._write_here(batch.values())
         # A record that takes longer is lost; the value of the run is not held back for it.
-        while self._thread.is_alive() and (left := self._progress + PATIENCE - time.monotonic()) > 0:
-            self._thread.join(left)
+        while self._is_working() and (left := self._progress + PATIENCE - time.monotonic()) > 0:
+            if self._working.acquire(timeout=left):
+                self._working.release()
+
+    def _is_working(self) -> bool:
+        # A forked child has no such thread.
+        return self._working.locked() and self._process == os.getpid()
 
     def _write_here(self, makes: Iterable[Make]) -> None:
         try:
@@ -126,6 +135,8 @@ class RecordWriter:
                 self._is_writing = False
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
+        finally:
+            self._working.release()
 
     def _write_going_on(self) -> None:
         try:

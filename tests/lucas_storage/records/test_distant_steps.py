@@ -78,7 +78,7 @@ def test_a_process_without_storage_tells_nothing_and_runs_the_step(settings, tmp
 
     place = {"run": "R", "step": "S", "told": "T", "after": [], "store": "default", "values": "none"}
     assert grow.called_at(place, {"x": 1}) == 2
-    began[0]._thread.join(30)
+    assert began[0]._working.acquire(timeout=30)
 
     assert [grow.called_at(place, {"x": x}) for x in range(3)] == [1, 2, 3]
     assert len(began) == 1

@@ -240,7 +240,9 @@ class LocalEngine(Engine):
             for each, result in chain(
                 # one transaction, and so one sync, for all of these
                 zip(rows, self._index.put_many(bucket, rows, idempotency_key=idempotency_key), strict=True),
-                zip(others, super().put_many(bucket, others, idempotency_key=idempotency_key), strict=True),
+                zip(others, super().put_many(bucket, others, idempotency_key=idempotency_key), strict=True)
+                if others
+                else (),
             )
         }
         return [
