@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from actorc.storage._wire.call_headers import ATTEMPT_KEY
+from actorc.storage._wire.call_headers import ATTEMPT_KEY, OF_FAILURES, TRAILERS_KEY
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage._wire.request_ids import REQUEST_ID_KEY
@@ -16,6 +16,7 @@ from .retries.attempts import Attempt
 from .transport import CallFailedError
 
 _ANNOUNCEMENT: Final = (HEADER, YES)
+_FEW_TRAILERS: Final = (TRAILERS_KEY, OF_FAILURES)
 
 
 class Peer:
@@ -45,8 +46,9 @@ class Exchange:
 
     def __init__(self, method: str, attempt: Attempt, peer: Peer) -> None:
         number = str(attempt.number)
-        self.metadata: Metadata = ((REQUEST_ID_KEY, attempt.request_id), (ATTEMPT_KEY, number), _ANNOUNCEMENT)
-        """Metadata of the attempt, and the announcement that its messages are sealed."""
+        named: Metadata = ((REQUEST_ID_KEY, attempt.request_id), (ATTEMPT_KEY, number), _ANNOUNCEMENT)
+        self.metadata = (*named, _FEW_TRAILERS) if peer.seals else named
+        """Metadata of the attempt, the announcement that its messages are sealed, and which trailers are wanted."""
         self._checks = Checks(method, attempt.request_id, number)
         self._peer = peer
 

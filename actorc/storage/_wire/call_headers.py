@@ -11,6 +11,9 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
 PREFIX: Final = f"/{SERVICE.full_name}/"
 """The full name of a method without its own."""
 ATTEMPT_KEY: Final = "x-attempt"
+TRAILERS_KEY: Final = "x-acs-trailers"
+"""The header by which a client tells, with the value `OF_FAILURES`, that it looks at no others."""
+OF_FAILURES: Final = "failed"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The trailer with the serialized `Status` of a call that failed."""
 ATTRIBUTES: Final[Mapping[str, str]] = {"rpc.system.name": "grpc"}

@@ -92,7 +92,9 @@ class Call:
         self._began = time.perf_counter()
         own: Trailers = ((REQUEST_ID_KEY, self.request_id),)
         self._trailers = own if self._checks is None else (*own, _ANNOUNCEMENT)
-        context.set_trailers(self._trailers)
+        # two trailers are a fifteenth of a bare call
+        if head.metadata.get(call_headers.TRAILERS_KEY) != call_headers.OF_FAILURES:
+            context.set_trailers(self._trailers)
 
     @property
     def is_checked(self) -> bool:

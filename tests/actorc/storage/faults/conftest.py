@@ -42,6 +42,7 @@ class Relay(grpc.GenericRpcHandler):
         """Pass everything on as it is, and forget the calls."""
         self.alter = lambda _direction, _method, message: message
         self.calls = []
+        self.trailers = []
         self.reroute = {}
         self.headers = {}
 
@@ -64,6 +65,7 @@ class Relay(grpc.GenericRpcHandler):
                 altered = self.alter("down", method, message)
                 if altered is not None:
                     yield altered
+            self.trailers.append([name for name, _ in call.trailing_metadata()])
             context.set_trailing_metadata(call.trailing_metadata())
         except grpc.RpcError:
             trailers = [

@@ -324,6 +324,25 @@ def test_a_server_that_sends_checksums_is_held_to_that(relay, behind):
         behind.object_exists("bucket", "missing")
 
 
+@checked
+def test_trailers_come_with_failures_alone_once_the_server_is_known_to_send_checksums(relay, behind):
+    for _ in range(2):
+        behind.head_object("bucket", "wanted-")
+    with pytest.raises(ObjectNotFoundError):
+        behind.head_object("bucket", "missing")
+
+    assert relay.trailers == [[REQUEST_ID_KEY, HEADER], []]
+
+
+def test_a_server_that_sends_trailers_unasked_is_understood(relay, full):
+    relay.headers[call_headers.TRAILERS_KEY] = None
+    with StorageClient(relay.endpoint, retry=FEW) as client:
+        for _ in range(3):
+            assert client.object_exists("bucket", "wanted-")
+
+    assert relay.trailers == [[REQUEST_ID_KEY, HEADER]] * 3
+
+
 def test_a_first_answer_without_its_checksum_is_not_believed_either(relay, full):
     relay.alter = lambda way, _method, message: message[:-6] if way == "down" else message
 

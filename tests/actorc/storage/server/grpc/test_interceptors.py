@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire.call_headers import DETAILS_KEY, OF_FAILURES, TRAILERS_KEY
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage._wire.request_ids import REQUEST_ID_KEY
 from actorc.storage.errors import DeadlineExceededError, ObjectNotFoundError, ResourceExhaustedError, StorageError
@@ -83,6 +84,16 @@ def test_the_callers_request_id_comes_back(raw):
     _, call = head(raw, "key", metadata=[(REQUEST_ID_KEY, "my-call.1")])
 
     assert trailer(call) == "my-call.1"
+
+
+def test_a_caller_may_want_no_trailers_but_those_of_failures(raw):
+    raw.put("bucket", "key", b"")
+    wanted = (TRAILERS_KEY, OF_FAILURES), (REQUEST_ID_KEY, "id")
+
+    assert head(raw, "key", metadata=wanted)[1].trailing_metadata() == ()
+    with pytest.raises(grpc.RpcError) as caught:
+        head(raw, "missing", metadata=wanted)
+    assert {REQUEST_ID_KEY, DETAILS_KEY} <= dict(caught.value.trailing_metadata()).keys()
 
 
 def test_a_caller_does_not_wait_for_the_access_line_of_its_call(raw):
