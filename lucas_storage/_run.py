@@ -14,8 +14,10 @@ from ._tracebacks import shortened
 from .artifacts import scratch
 from .engine import adapter, progress
 from .executor import StorageExecutor
+from .reach.renewal import renew_taken
 from .records import run_log
 from .records.run_record import RunLog
+from .records.step_note import mentioned
 from .values import recent_data, wire_form
 from .values.loading import incoming
 from .values.storing import outgoing
@@ -73,6 +75,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         with scratch.step():
             travelling = outgoing.offload_each(given, Fixed(policy))
         log.begin(travelling)
+        renew_taken(mentioned(travelling))
         # The record gets references, so values are materialized only after it was written.
         value = adapter.execute(workflow, graph, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)

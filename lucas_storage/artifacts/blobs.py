@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -66,7 +67,8 @@ class Blobs:
         self._renewed_after = timedelta(seconds=renewed_after)
         # Without a lock: each use is one operation of a set, and a lost race only stores the same bytes twice.
         self._distrusted: set[tuple[str, str]] = set()
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: dict[tuple[str, str], float] = {}
+        """When each blob was stored or found young, by the monotonic clock."""
 
     def put(self, bucket: str, key: str, body: Body, content_type: str) -> None:
         """Store bytes unless the same are there already, judged by size and CRC-32C together."""
@@ -114,10 +116,14 @@ class Blobs:
 
     def _remember(self, bucket: str, key: str) -> None:
         self._distrusted.discard((bucket, key))
+        self.found_young(bucket, key)
+
+    def found_young(self, bucket: str, key: str) -> None:
+        """Note that a blob is there, and has just been stored or found young."""
         # To forget costs one call for each blob, never a wrong answer.
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
-        self._seen.add((bucket, key))
+        self._seen[bucket, key] = time.monotonic()
 
     def send(self, bucket: str, key: str, body: Body, content_type: str, **options: Any) -> None:
         """Store bytes, in a bucket that is made if it is missing and the caller may make it."""
@@ -155,6 +161,12 @@ class Blobs:
         except NotFoundError:
             return False
         return not self.is_old(head["last_modified"])
+
+    def is_young(self, bucket: str, key: str) -> bool:
+        """Return whether a blob was stored, or found young, by this handle, so lately that it is young now."""
+        seen = self._seen.get((bucket, key))
+        # half of what a blob that was nearly old then has left until the grace period ends
+        return seen is not None and time.monotonic() - seen < self._renewed_after.total_seconds() / 2
 
     def renew(self, bucket: str, key: str) -> None:
         """Store a blob anew where it is, if it is old, so that whoever found it old before cannot remove it any more.

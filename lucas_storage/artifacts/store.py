@@ -284,6 +284,14 @@ class ArtifactStore(StorageClient):
         """Return whether what was stored then is to be stored again where it is taken into use."""
         return self._blobs.is_old(stored_at)
 
+    def is_young(self, ref: ArtifactRef) -> bool:
+        """Return, without a call, whether this handle stored an artifact or found it young lately; then it is young."""
+        return self._blobs.is_young(ref.bucket, ref.key)
+
+    def found_young(self, ref: ArtifactRef) -> None:
+        """Note that an artifact has just been found young, or was renewed."""
+        self._blobs.found_young(ref.bucket, ref.key)
+
     def renew(self, key: str) -> None:
         """Store an object of an artifact in the default bucket anew, inside the server, if it is old.
 

@@ -7,17 +7,20 @@ spares it then, and a later one finds it young.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from actorc.storage.errors import NotFoundError
+from actorc.storage.errors import NotFoundError, StorageError
 from lucas_storage import parallel
-from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.refs import ArtifactRef
 
 from .held_references import Held, closure, location, may_hold
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 4
 
@@ -45,6 +48,35 @@ def renew(storage: ArtifactStore, ref: ArtifactRef) -> None:
             parallel.each(storage.renew, dict.fromkeys((root.key, *held[root].parts)))
     others = {inner: found for inner, found in held.items() if inner != root}
     parallel.each(lambda key: _renew_if_there(storage, key), dict.fromkeys(_keys(others)))
+
+
+def renew_taken(mentions: Iterable[object]) -> None:
+    """Renew artifacts that a run or a step is given, so that no collection removes them before the record is written.
+
+    Those that this process stored or looked at lately, as nearly all are, cost nothing; another one costs a call, and
+    what it reaches is renewed only if it is old itself. What cannot be renewed, since it is gone or the key may only
+    read, is left to the step, which finds out when it loads it.
+
+    Args:
+        mentions: References of any store, as `lucas_storage.records.step_note.mentioned` returns them. Only those to
+            the default bucket of their store count, which is all that collections look at.
+    """
+    # Of a step that is given no reference this is all.
+    if refs := [each for each in mentions if type(each) is ArtifactRef]:
+        parallel.each(_renew_one_taken, dict.fromkeys(refs))
+
+
+def _renew_one_taken(ref: ArtifactRef) -> None:
+    try:
+        storage = store_for(ref.store)
+        if ref.bucket != storage.bucket or storage.is_young(ref):
+            return
+        if storage.is_old(storage.head_object(ref.bucket, ref.key)["last_modified"]):
+            renew(storage, ref)
+    except StorageError as error:
+        logger.debug("the artifact %s was not renewed because of %s", ref.key, type(error).__name__)
+        return
+    storage.found_young(ref)
 
 
 def _held(storage: ArtifactStore, root: ArtifactRef) -> dict[ArtifactRef, Held]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import chain
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +13,7 @@ from lucas_storage import _tracebacks, current, settings, step_spans
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.cache import leases
 from lucas_storage.errors import CacheKeyError
+from lucas_storage.reach.renewal import renew_taken
 from lucas_storage.records import run_log
 from lucas_storage.records.memo import Memo
 from lucas_storage.records.recorded_functions import RecordedFunction, ShippedFunction
@@ -111,6 +113,7 @@ class Step:
         ):
             if note is not None:
                 note.version = self._version.known()
+                renew_taken(chain.from_iterable(note.inputs.values()))
             # Once: the environment and the settings file are asked at every call of every function.
             present = settings.of_step()
             policy = ByOptions(self._options, present)
