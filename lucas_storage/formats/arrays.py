@@ -21,6 +21,8 @@ Header: TypeAlias = tuple[tuple[int, ...], bool, Any]
 """Shape, whether columns come first, and dtype."""
 _UNICODE: Final = (3, 0)
 """Version of files whose header is UTF-8 and not Latin-1; numpy reads it by no public function."""
+_NUMBERS: Final = "biufc"
+"""Kinds of dtypes that their letter and size say all about."""
 _SHORT: Final = 256
 """Bytes of a header up to which it is kept parsed, which takes as long as all else of a small array."""
 
@@ -84,6 +86,8 @@ def _shown(dtype: Any) -> str:
 
 def _is_spelled(dtype: Any) -> bool:
     """Return whether the header gives this very dtype back: no objects, no metadata, no types of other packages."""
+    if _is_number(dtype):
+        return True
     if dtype.hasobject or not _is_standard(dtype):
         return False
     if dtype.names is None:
@@ -95,6 +99,11 @@ def _is_spelled(dtype: Any) -> bool:
         return len(text) < NPY_HEADER // 2 and bool(npy.descr_to_dtype(dtype.descr) == dtype)
     except ValueError:
         return False
+
+
+def _is_number(dtype: Any) -> bool:
+    """Return whether a dtype is one of numpy's own numbers in the byte order of this machine."""
+    return dtype.isbuiltin == 1 and dtype.kind in _NUMBERS and not dtype.metadata
 
 
 def _is_standard(dtype: Any) -> bool:
@@ -113,9 +122,19 @@ def _is_standard(dtype: Any) -> bool:
 
 
 def _header(array: Any) -> bytes:
+    if _is_number(array.dtype):
+        return _number_header(array.dtype.str, array.flags.fnc, array.shape)
+    return _written(package("numpy.lib.format", "numpy").header_data_from_array_1_0(array))
+
+
+@lru_cache(maxsize=256)
+def _number_header(descr: str, in_columns: bool, shape: tuple[int, ...]) -> bytes:
+    return _written({"descr": descr, "fortran_order": in_columns, "shape": shape})
+
+
+def _written(fields: dict[str, Any]) -> bytes:
     npy = package("numpy.lib.format", "numpy")
     text = io.BytesIO()
-    fields = npy.header_data_from_array_1_0(array)
     try:
         npy.write_array_header_1_0(text, fields)
     except ValueError:
