@@ -64,7 +64,8 @@ class ArgumentBinder:
             TypeError: Parameters are missing or surplus.
         """
         if not args:
-            return self._fitted(kwargs)
+            # Nothing at all is no dict of inputs: engines that pass one dict pass an empty one.
+            return self._fitted(kwargs) if kwargs else self._checked({})
         if len(args) > 1 or kwargs:
             return self._checked(self._positional(args, kwargs))
         given = args[0].input() if adapter.is_runtime(args[0]) else args[0]

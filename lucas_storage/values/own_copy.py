@@ -18,7 +18,7 @@ from math import isfinite
 from typing import Any, Final, NoReturn
 
 from actorc.storage.rules import is_utf8
-from lucas_storage.formats.pickles import copied
+from lucas_storage.formats.pickling import copied
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG
 

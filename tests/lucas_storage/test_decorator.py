@@ -174,6 +174,14 @@ def test_a_single_parameter_gets_the_whole_dict(call):
     assert call(keys) == ["bucket", "file"]
 
 
+def test_a_call_without_anything_lacks_the_single_parameter():
+    with pytest.raises(TypeError, match=r"^'keys' did not get 'params'; it takes 'params'$"):
+        keys()
+    # An engine that has no inputs for a function passes them all the same.
+    assert keys({}) == []
+    assert keys(runtime({})) == []
+
+
 def test_a_name_of_the_users_own_is_no_extra():
     assert keys({"name": 1, "size": 2}) == ["name", "size"]
 

@@ -208,8 +208,11 @@ class _Result:
         """
         if has_options(annotation):
             raise ValueError(self._too_deep())
+        return self._pickled_whole(value)
+
+    def _pickled_whole(self, value: Any, name: str | None = None) -> ArtifactRef:
         try:
-            ref: ArtifactRef = resolved(self._pickle(value))
+            ref: ArtifactRef = resolved(self._pickle(value, name))
         except RecursionError as error:
             raise ValueError(self._too_deep()) from error
         return ref
@@ -227,7 +230,7 @@ class _Result:
         elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
             value = sent_data.as_artifact(self.skeleton(value, options.inner), self.policy, requested)
         elif source is None and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
-            value = resolved(self._pickle(value, name))
+            value = self._pickled_whole(value, name)
         if type(value) is ArtifactRef:
             return value if name is None else replace(value, filename=name)
         return artifact(value, self.policy(), requested, name)
