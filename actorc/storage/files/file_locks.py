@@ -75,9 +75,24 @@ def open_within(seconds: float, path: Path, kind: int = EXCLUSIVE) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Lock a file, made if it is missing, or a directory within the block; wait for other processes and threads."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC if path.is_dir() else _FLAGS
-    descriptor = os.open(path, flags, 0o600)
+    """Lock a file, made if it is missing, within the block; wait for other processes and threads."""
+    with _locked(os.open(path, _FLAGS, 0o600)):
+        yield
+
+
+@contextmanager
+def locked_directory(path: Path) -> Iterator[None]:
+    """Lock a directory within the block; wait for other processes and threads.
+
+    Raises:
+        OSError: There is no such directory; nothing is made.
+    """
+    with _locked(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)):
+        yield
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
     try:
         lock(descriptor)
         yield

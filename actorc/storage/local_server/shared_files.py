@@ -97,7 +97,7 @@ def signing_key(directory: Path) -> Path:
     """Return the path of a directory's signing key, which is made the first time."""
     path = directory / SIGNING_KEY
     # a server and the program that starts it may both be the first
-    with file_locks.locked(directory):
+    with file_locks.locked_directory(directory):
         if not path.exists():
             import secrets  # noqa: PLC0415  # of no use to those who find a key, and loads much
 

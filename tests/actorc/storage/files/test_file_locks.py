@@ -8,7 +8,16 @@ import threading
 import pytest
 
 from actorc.storage.files import file_locks
-from actorc.storage.files.file_locks import EXCLUSIVE, SHARED, is_same_file, locked, open_within, try_lock, try_open
+from actorc.storage.files.file_locks import (
+    EXCLUSIVE,
+    SHARED,
+    is_same_file,
+    locked,
+    locked_directory,
+    open_within,
+    try_lock,
+    try_open,
+)
 
 
 @pytest.fixture
@@ -74,12 +83,18 @@ def test_a_forked_child_keeps_a_lock_that_its_parent_lets_go(path):
 
 
 def test_one_block_at_a_time_has_a_file_or_a_directory(path, tmp_path):
-    for place in (path, tmp_path):
-        with locked(place):
+    for place, block in ((path, locked(path)), (tmp_path, locked_directory(tmp_path))):
+        with block:
             other = os.open(place, os.O_RDONLY)
             assert not try_lock(other)
         assert try_lock(other)
         os.close(other)
+
+
+def test_a_directory_that_is_gone_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError), locked_directory(tmp_path / "gone"):
+        pass
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_lock_on_a_file_that_was_replaced_is_noticed(path):

@@ -32,7 +32,7 @@ class GroupCommit:
 
     Args:
         connection: The writing connection; nothing else may use it.
-        checkpoints: Another connection to the same database, for checkpoints alone; closed by `release`.
+        checkpoints: Another connection to the same database, for checkpoints alone; closed by `close`.
         fsops: The disk.
         health: Checked before each change; lost when a commit leaves the state on disk unknown.
         reserve: Released when the disk is full, so that a change that makes room still succeeds.
@@ -153,7 +153,7 @@ class GroupCommit:
             with self._unless_broken():
                 self._fsops.checkpoint(self._connection, "TRUNCATE")
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Close the connections."""
         self._checkpoints.close()
         self._connection.close()

@@ -94,7 +94,9 @@ class Index:
             if is_first:
                 was_open = self._presence.was_open()
                 opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
-            self._idempotency = open_close.open_log(path, fsops, health, clock, self._presence, is_first=is_first)
+            self._idempotency, self._log_keeper = open_close.open_log(
+                path, fsops, health, clock, self._presence, is_first=is_first
+            )
         self.verified = opening.verified
         if opening.verified:
             open_close.record_opening(self._idempotency, opening)
@@ -113,15 +115,17 @@ class Index:
         commits = self._idempotency.commits
         commits.stop()
         with self._presence.leaving() as is_last:
+            may_go = False
             try:
                 self._readers.close()
                 commits.carry_over()
-                if is_last:
-                    open_close.mark_closed(
-                        self._path, self._fsops, self._health, self._presence, is_verified=is_verified
-                    )
+                may_go = is_last and open_close.mark_closed(
+                    self._path, self._fsops, self._health, self._presence, is_verified=is_verified
+                )
             finally:
-                commits.release()
+                # the last connection that can write removes the log
+                for connection in (self._log_keeper, commits) if may_go else (commits, self._log_keeper):
+                    connection.close()
 
     def reading(self) -> Reading:
         """Return a block with a connection for reading; each statement sees the changes committed before it."""

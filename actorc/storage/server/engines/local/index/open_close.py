@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 def open_log(
     path: Path, fsops: FsOps, health: Health, clock: Clock, presence: PresenceLock, *, is_first: bool
-) -> IdempotencyLog:
+) -> tuple[IdempotencyLog, sqlite3.Connection]:
     """Open the index for changes; the first process replaces the mark of a clean stop by a log.
 
     Args:
@@ -33,8 +33,13 @@ def open_log(
         clock: Seconds since 1970-01-01 UTC.
         presence: The lock of this process on the index.
         is_first: Whether no other process has the index open.
+
+    Returns:
+        What changes the index, and a connection that keeps the log from being removed if it is closed last.
     """
     with ExitStack() as undo:
+        # closed last if anything fails: without log and mark, the next start would take the log for lost
+        keeper = undo.enter_context(closing(_keep_log(path)))
         connection = undo.enter_context(closing(schema.connect_for_changes(path)))
         if is_first:
             # before the last connection is closed, which removes the log
@@ -52,7 +57,7 @@ def open_log(
             # after the removal of the mark, which is refused beside a log
             wal_room.occupy(wal_check.path_of(path), schema.page_size(connection), fsops)
         undo.pop_all()
-    return idempotency
+    return idempotency, keeper
 
 
 def record_opening(idempotency: IdempotencyLog, opening: startup.Opening) -> None:
@@ -63,15 +68,18 @@ def record_opening(idempotency: IdempotencyLog, opening: startup.Opening) -> Non
         _log.warning("it could not be noted how the index was found: %s", error)
 
 
-def mark_closed(path: Path, fsops: FsOps, health: Health, presence: PresenceLock, *, is_verified: bool) -> None:
+def mark_closed(path: Path, fsops: FsOps, health: Health, presence: PresenceLock, *, is_verified: bool) -> bool:
     """Verify all of the index and write the mark of a clean stop, or else record that there may be no log and no mark.
 
     A mark makes the next start believe the file as it is, so it never stands beside an index that was damaged while it
-    was open. `is_verified` tells that it was verified a moment ago.
+    was open.
+
+    Returns:
+        Whether the log may be removed; else the next start would take it for one that was lost.
     """
     try:
         if health.good and startup.mark_closed(path, fsops, is_verified=is_verified):
-            return
+            return True
     except IntegrityError as error:
         _log.error("the index was damaged while it was open, so the next start refuses it: %s", error)
     except (OSError, sqlite3.Error) as error:
@@ -79,4 +87,13 @@ def mark_closed(path: Path, fsops: FsOps, health: Health, presence: PresenceLock
     try:
         presence.expect_nothing()
     except OSError as error:  # a broken disk must not keep a server from ending
-        _log.warning("it could not be noted that the index has no log any more; a start may miss it: %s", error)
+        _log.warning("it could not be noted that the index has no log any more, so the log stays: %s", error)
+        return False
+    return True
+
+
+def _keep_log(path: Path) -> sqlite3.Connection:
+    connection = schema.connect_read_only(path)
+    # as long as it has read nothing, it does not count among those that have the index open
+    connection.execute("PRAGMA schema_version").fetchone()
+    return connection

@@ -6,14 +6,17 @@ once. From then on either the log or the mark exists; if both are missing, the l
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from actorc.storage.files import file_locks
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+
+_log = logging.getLogger(__name__)
 
 NAME: Final = "open.lock"
 
@@ -37,7 +40,7 @@ class PresenceLock:
 
         The lock is held from the end of the block on, unless that raised.
         """
-        with file_locks.locked(self._folder):
+        with file_locks.locked_directory(self._folder):
             self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 # exclusive while it opens, shared from then on: later processes learn that they are not the first
@@ -54,7 +57,7 @@ class PresenceLock:
 
         Within the block `was_open` may be called.
         """
-        with file_locks.locked(self._folder):
+        with file_locks.locked_directory(self._folder):
             self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 yield file_locks.try_lock(self._descriptor)
@@ -80,13 +83,23 @@ class PresenceLock:
 
     @contextmanager
     def leaving(self) -> Iterator[bool]:
-        """Yield whether no other process has the index open; none opens or closes it within the block. Then unlock."""
-        # without this lock, two processes that close at once would each see the other, and neither write the mark
-        with file_locks.locked(self._folder):
+        """Yield whether no other process has the index open; none opens or closes it within the block. Then unlock.
+
+        If the disk does not tell, others may have it open, and may do so within the block.
+        """
+        with ExitStack() as held:
+            held.callback(self._release)
             try:
-                yield self._descriptor >= 0 and file_locks.try_lock(self._descriptor)
-            finally:
-                self._release()
+                # without this lock, two processes that close at once would each see the other, and neither write the
+                # mark
+                held.enter_context(file_locks.locked_directory(self._folder))
+                # before the unlock, or a process that opens the index would believe that this one still has it
+                held.callback(self._release)
+                is_last = self._descriptor >= 0 and file_locks.try_lock(self._descriptor)
+            except OSError as error:  # a broken disk must not keep a server from ending
+                _log.warning("it cannot be told whether others have the index open, so it gets no mark: %s", error)
+                is_last = False
+            yield is_last
 
     def _release(self) -> None:
         if self._descriptor >= 0:

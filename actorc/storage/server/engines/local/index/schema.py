@@ -180,7 +180,7 @@ def connect_read_only(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     """
     # in any other mode the last connection to close would checkpoint and remove the log
     address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if alone else ''}"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None)
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection)
     except BaseException:

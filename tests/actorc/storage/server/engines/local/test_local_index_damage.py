@@ -300,6 +300,45 @@ def test_a_disk_that_takes_no_mark_costs_the_next_start_a_verification(open_loca
     assert get(engine, "key") == b"data"
 
 
+def test_a_disk_that_takes_nothing_any_more_at_a_stop_costs_the_next_start_a_verification(open_local, disk, put, get):
+    class Failing(type(disk)):
+        closing = False
+
+        def rename(self, source, target):
+            self.fail()
+            super().rename(source, target)
+
+        def sync(self, descriptor):
+            self.fail()
+            super().sync(descriptor)
+
+        def fail(self):
+            if self.closing:
+                raise OSError(5, "Input/output error")
+
+    failing = Failing()
+    engine = open_local(fsops=failing)
+    engine.create_bucket("bucket")
+    put(engine, "key", b"data")
+    failing.closing = True
+    engine.close()
+
+    engine = open_local()
+
+    assert engine._index.verified
+    assert get(engine, "key") == b"data"
+
+
+def test_an_engine_whose_directory_is_moved_away_closes_and_loses_nothing(open_local, local, put, get, database):
+    put(local, "key", b"data")
+    elsewhere = database.parent.rename(database.parent.with_name("elsewhere"))
+
+    local.close()
+    elsewhere.rename(database.parent)
+
+    assert get(open_local(), "key") == b"data"
+
+
 def damaged_while_open(database, statement):
     """Change a row so that its checksum does not match, and no trigger knows of it."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
