@@ -30,25 +30,34 @@ _GATHERING: Final = 0.01
 """Seconds for which further records are waited for, so that a quick run costs one call. A kill loses no more than the
 records of as long, and those that are being sent."""
 _MOST: Final = 1000
+PAUSE: Final = 0.5
+"""Seconds before records are sent again that a store did not take, doubled each time, up to `BEAT`."""
 
 Make: TypeAlias = Callable[[], list[Prepared]]
 """Returns records; called on the thread that writes, in the context of the one that began the run."""
 
 
 class RecordWriter:
-    """Writes records in the background, in order, up to the first that fails. For any number of threads.
+    """Writes records in the background, in order; what a store refuses for a while waits. For any number of threads.
 
     Args:
-        failed: Called once with the error of a record that cannot be written.
+        failed: Called once with the error of a record that cannot be written: one that trying again does not mend, or
+            that is left at the end of the run, or once more wait than may. Nothing is written after it.
         going_on: Returns records of what has not ended, by place; called every `LOOK` seconds, so that what ends sooner
             costs nothing. One that cannot be written is left out.
+        keeps: How many records may wait for a store that does not take them now.
     """
 
     def __init__(
-        self, failed: Callable[[Exception], None], going_on: Callable[[], Iterable[tuple[Hashable, Make]]]
+        self,
+        failed: Callable[[Exception], None],
+        going_on: Callable[[], Iterable[tuple[Hashable, Make]]],
+        *,
+        keeps: int = 0,
     ) -> None:
         self._failed = failed
         self._going_on = going_on
+        self._keeps = keeps
         # Guards those below, which the threads of steps change while the one that writes takes them.
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, Make] = {}
@@ -59,6 +68,7 @@ class RecordWriter:
         # A record that waits for others wakes nobody: a thread that wakes up takes the interpreter from the steps.
         self._news: SimpleQueue[None] = SimpleQueue()
         self._progress = 0.0
+        self._pause = 0.0
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
         # the process from ending. In the context of the run, whose settings hold for what is stored.
         self._context = contextvars.copy_context()
@@ -130,13 +140,32 @@ class RecordWriter:
                 if time.monotonic() >= look:
                     self._write_going_on()
                     look = time.monotonic() + LOOK
-                # Up to the first failure: with a store that is away, each further record would take the whole timeout.
-                self._write(batch.values())
+                self._write_or_keep(batch, is_last=is_last)
                 self._is_writing = False
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
         finally:
             self._working.release()
+
+    def _write_or_keep(self, batch: dict[Hashable, Make], *, is_last: bool) -> None:
+        """Write records, or let them wait if trying again may help; with the last ones nothing waits any longer."""
+        try:
+            self._write(batch.values())
+        except StorageError as error:
+            if is_last or not error.retryable or len(batch) + len(self._waiting) > self._keeps:
+                raise
+            logger.info("records of this run wait, their store does not take them now, %s", reason_of(error))
+            self._pause = min(BEAT, 2 * self._pause or PAUSE)
+            with self._lock:
+                # Before those that came meanwhile, of which one of the same place is the later. Not idle: these wake
+                # nobody, only the end of the run does.
+                self._waiting = {
+                    **{place: make for place, make in batch.items() if place not in self._waiting},
+                    **self._waiting,
+                }
+                self._is_idle = False
+        else:
+            self._pause = 0.0
 
     def _write_going_on(self) -> None:
         try:
@@ -155,7 +184,7 @@ class RecordWriter:
 
     def _batch(self, look: float) -> tuple[dict[Hashable, Make], bool]:
         """Return the records to be written now, of which there are none if none came, and whether they are the last."""
-        self._await_news(look - time.monotonic())
+        self._await_news(self._pause or look - time.monotonic())
         if self._waiting and not self._is_ending and len(self._waiting) < _MOST:
             self._await_news(_GATHERING)
         with self._lock:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _RUN: Final = "run"
 """Place of the record of the run itself among those that wait."""
+_KEPT: Final = 10_000
+"""Records that may wait for a store that does not take them; with more, the run goes on without."""
 WHOLE_MAX: Final = 8 << 10
 """Bytes of the records of steps that the record of a quick run has in their place."""
 
@@ -94,7 +96,7 @@ class RunLog:
         """Functions of steps that have ended, and their versions, which are still to be stored."""
         self._room = WHOLE_MAX
         self._heard = time.monotonic()
-        self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
+        self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on, keeps=_KEPT)
 
     def begin(self, inputs: dict[str, Any]) -> None:
         """Record the inputs of the workflow, as they travel."""
@@ -257,7 +259,13 @@ class RunLog:
             codes, self._codes = self._codes, {}
         if codes:
             # Those of all steps that wait, with the first of them.
-            recorded_functions.store_together(self.storage, codes)
+            try:
+                recorded_functions.store_together(self.storage, codes)
+            except StorageError:
+                with self._lock:
+                    # asked for again, if the records wait for the store
+                    self._codes = {**codes, **self._codes}
+                raise
         # A step that the end of the run finds unwritten needs no record of its own: an object takes a store longer than
         # all else of a short step. One that is written already, or is told by another process, keeps its record.
         is_spare = self._over.is_set() and not note.is_going_on and note.told is None

@@ -521,6 +521,49 @@ def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(sto
     assert "records of this run are not written" not in caplog.text
 
 
+@pytest.mark.parametrize("is_back_before_the_end", [True, False])
+def test_a_store_that_is_away_while_steps_end_costs_no_record(storage, monkeypatch, caplog, is_back_before_the_end):
+    monkeypatch.setattr(record_writer, "PAUSE", 0.01)
+    refused, is_away = threading.Semaphore(0), threading.Event()
+    genuine = Storage.put_objects
+
+    def away(self, *args, **kwargs):
+        if is_away.is_set():
+            refused.release()
+            raise NetworkError("away")
+        return genuine(self, *args, **kwargs)
+
+    def first(x):
+        is_away.set()
+        return x
+
+    def second(x):
+        for _ in range(3):
+            assert refused.acquire(timeout=30)
+        is_away.clear()
+        while is_back_before_the_end and not any(step.function == "first" for step in steps_so_far()):
+            assert not is_away.wait(0.01)
+        return x
+
+    def steps_so_far():
+        return [step for past in run_history.recent(storage, 1) for step in past.steps]
+
+    for body in (first, second):
+        function(name=body.__name__)(with_storage(body))
+
+    @workflow
+    def flow(wf):
+        return wf.call("second", {"x": wf.call("first", {"x": wf.input()["x"]})})
+
+    monkeypatch.setattr(Storage, "put_objects", away)
+    with caplog.at_level("WARNING", "lucas_storage"):
+        assert run(flow, {"x": 1}) == 1
+
+    assert (last(storage).status, [step.state for step in last(storage).steps]) == ("succeeded", ["succeeded"] * 2)
+    assert all(step.source for step in last(storage).steps)
+    assert caplog.text == ""
+
+
 def test_a_run_of_which_nothing_is_heard_is_lost(storage, monkeypatch):
     key = "01M8FP24KN2PN0D0J1VZF7A8YV"
     step = {"step": 1, "key": key, "function": "f", "started": 5.0, "state": "running"}
