@@ -205,6 +205,20 @@ def get_result(message: pb.GetResult) -> ObjectContent | StorageError:
     return ObjectContent(object_info(message.object), None if message.too_large else message.data)
 
 
+def head_message(key: str, result: ObjectInfo | StorageError) -> pb.HeadResult:
+    """Return the description for one key of a batch as a message."""
+    if isinstance(result, StorageError):
+        return pb.HeadResult(key=key, failed=status_message(result))
+    return pb.HeadResult(key=key, object=object_message(result))
+
+
+def head_result(message: pb.HeadResult) -> ObjectInfo | StorageError:
+    """Return `message` as a model."""
+    if message.HasField("failed"):
+        return _named(error_from_status(message.failed), message.key)
+    return object_info(message.object)
+
+
 def bucket_message(info: BucketInfo) -> pb.BucketInfo:
     """Return `info` as a message."""
     return pb.BucketInfo(name=info.name, created_us=microseconds(info.created_at))

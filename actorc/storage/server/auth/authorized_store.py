@@ -214,6 +214,17 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         for key in keys:
             yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
 
+    def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
+        """Yield the descriptions of the objects that the caller may read; the results of the others are errors.
+
+        Raises:
+            PermissionError: The caller may read nothing in the bucket.
+        """
+        allowed = self._allowed("read", bucket)
+        done = self._target.head_many(bucket, [key for key in keys if key.startswith(allowed)])
+        for key in keys:
+            yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
+
     def copy(
         self,
         source: CopySource,

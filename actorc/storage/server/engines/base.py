@@ -202,6 +202,17 @@ class Engine(ABC):
         for key in keys:
             yield attempted(lambda: self.read_small(bucket, key, most=most))  # noqa: B023
 
+    def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
+        """Yield the description of the current object of each key, in order.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            StorageError: A failure that may pass.
+        """
+        self.head_bucket(bucket)
+        for key in keys:
+            yield attempted(lambda: self.head(bucket, key))  # noqa: B023
+
     def put_small(self, bucket: str, small: SmallObject, *, idempotency_key: str = "") -> ObjectInfo:
         """Publish an object whose bytes are there, as `writer` and `commit` do."""
         with self.writer(bucket, small.key, declared_size=len(small.data)) as writer:

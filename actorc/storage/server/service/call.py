@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn, Self, TypeVar
 
 from google.protobuf.message import Message
 
@@ -25,6 +25,8 @@ from actorc.storage.server.telemetry.ended_call import EndedCall
 from actorc.tracing import spans
 
 from .call_context import CallContext, PeerGoneError, Progress, Trailers
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +135,14 @@ class Call:
             return response
         message = response.SerializeToString()
         return self._checks.seal(message, ANSWER) if self._checks else message
+
+    def told(self, result: T) -> T:
+        """Return the result for one object of a batch; if it is an error, with the id of this request."""
+        if isinstance(result, StorageError):
+            # a copy, since an engine may have the same error for several calls
+            result = copy.copy(result)
+            result.request_id = self.request_id
+        return result
 
     def failure(self, error: Exception) -> StorageError:
         """Return the error for the caller; anything but a `StorageError` is logged, and its text stays in the log.

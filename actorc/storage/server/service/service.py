@@ -206,7 +206,7 @@ class StorageService:
         objects = list(map(messages.small_object, request.objects))
         call.bytes = sum(len(each.data) for each in objects)
         results = self._as(call).put_many(request.bucket, objects, idempotency_key=request.idempotency_key)
-        named = [(each.key, result) for each, result in zip(objects, results, strict=True)]
+        named = [(each.key, call.told(result)) for each, result in zip(objects, results, strict=True)]
         answer = pb.PutObjectsResponse(results=[messages.put_message(*each) for each in named])
         # the results must arrive, if not every message in full
         if answer.ByteSize() > MAX_PAGE_BYTES:
@@ -218,11 +218,22 @@ class StorageService:
         keys = [each.key for each in request.objects]
         answer, size = pb.GetObjectsResponse(), 0
         for key, result in zip(keys, self._as(call).read_many(request.bucket, keys), strict=True):
-            message = messages.get_message(key, result)
+            message = messages.get_message(key, call.told(result))
             size += message.ByteSize()
             if answer.results and size > MAX_PAGE_BYTES:
                 break
             call.bytes += len(message.data)
+            answer.results.append(message)
+        return answer
+
+    def head_objects(self, request: pb.HeadObjectsRequest, call: Call) -> pb.HeadObjectsResponse:
+        """Describe objects, independently of each other, as many as one message takes."""
+        answer, size = pb.HeadObjectsResponse(), 0
+        for key, result in zip(request.keys, self._as(call).head_many(request.bucket, request.keys), strict=True):
+            message = messages.head_message(key, call.told(result))
+            size += message.ByteSize()
+            if answer.results and size > MAX_PAGE_BYTES:
+                break
             answer.results.append(message)
         return answer
 

@@ -75,6 +75,22 @@ class BatchOperations:
             for key in keys:
                 yield _named(refused[key] if key in refused else next(done), bucket, key)
 
+    def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
+        """Yield the descriptions of up to `MAX_BATCH` objects, in order.
+
+        Raises:
+            InvalidParameterError: There are more keys. What is wrong with one of them is an error in its own result
+                only.
+            BucketNotFoundError: There is no such bucket.
+        """
+        rules.check_bucket(bucket)
+        _check_batch(keys, bucket)
+        refused = _refused_keys(keys, bucket)
+        with name_in_errors(bucket):
+            done = self._engine.head_many(bucket, [key for key in keys if key not in refused])
+            for key in keys:
+                yield _named(refused[key] if key in refused else next(done), bucket, key)
+
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         """Remove up to `MAX_BATCH` objects, independently of each other; return the result for each key, in order.
 

@@ -1636,6 +1636,84 @@ class GetResult(_message.Message):
 Global___GetResult: _TypeAlias = GetResult  # noqa: Y015
 
 @_typing.final
+class HeadObjectsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 1000; at most 1 MiB."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadObjectsRequest: _TypeAlias = HeadObjectsRequest  # noqa: Y015
+
+@_typing.final
+class HeadObjectsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeadResult]:
+        """One for each key, in the order of the request. The last ones are missing if the answer would have more than 3 MiB;
+        ask for them in another call. The first one is always there.
+        """
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___HeadResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadObjectsResponse: _TypeAlias = HeadObjectsResponse  # noqa: Y015
+
+@_typing.final
+class HeadResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    @_builtins.property
+    def failed(self) -> Global___Status:
+        """Set instead of `object` if there is none, or it could not be looked up."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        object: Global___ObjectInfo | None = ...,
+        failed: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "key", b"key", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadResult: _TypeAlias = HeadResult  # noqa: Y015
+
+@_typing.final
 class CopyObjectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

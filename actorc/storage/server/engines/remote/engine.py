@@ -195,6 +195,10 @@ class RemoteEngine(Engine):
             group = keys[at : at + _THREADS]
             yield from self._threads.map(lambda key: attempted(lambda: self.read_small(bucket, key, most=most)), group)
 
+    def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
+        self._markers.check(bucket)
+        yield from self._threads.map(lambda key: attempted(lambda: self.head(bucket, key)), keys)
+
     def copy(
         self,
         source: CopySource,

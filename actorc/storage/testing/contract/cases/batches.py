@@ -181,6 +181,21 @@ class BatchRuleCases:
             "ObjectContent",
         ]
 
+    def test_descriptions_of_a_batch_are_those_of_each_object(self, store: ObjectStore) -> None:
+        store.put_many("bucket", [small("key", attributes=ObjectAttributes(metadata={"a": "b"})), small("other")])
+        found = list(store.head_many("bucket", ["other", "missing", "key", "/no", "key"]))
+
+        described = store.head("bucket", "key")
+        assert found[::2] == [store.head("bucket", "other"), described, described]
+        assert kinds(found[1::2]) == [ObjectNotFoundError, InvalidParameterError]
+        assert [getattr(result, "key", None) for result in found] == ["other", "missing", "key", "/no", "key"]
+
+    def test_descriptions_in_a_missing_bucket_are_refused_as_a_whole(self, store: ObjectStore) -> None:
+        with pytest.raises(BucketNotFoundError):
+            list(store.head_many("missing", ["key"]))
+        with pytest.raises(InvalidParameterError):
+            list(store.head_many("bucket", ["key"] * 1001))
+
     def test_a_batch_beyond_the_limits_is_refused_as_a_whole(self, store: ObjectStore) -> None:
         for batch in (
             [small(f"{number}") for number in range(1001)],

@@ -276,10 +276,13 @@ def test_a_batch_in_a_foreign_bucket_is_refused_as_a_whole(as_):
 def test_each_object_of_a_batch_is_judged_for_itself(as_):
     batch = [SmallObject(key, b"", 0) for key in ("a/1", "b/1", "a/new")]
     stored = as_("write:bucket-1/a/").put_many("bucket-1", batch)
-    read = list(as_("read:bucket-1/a/").read_many("bucket-1", ["b/1", "a/new", "a/missing", ""]))
+    wanted = ["b/1", "a/new", "a/missing", ""]
+    read = list(as_("read:bucket-1/a/").read_many("bucket-1", wanted))
+    described = list(as_("read:bucket-1/a/").head_many("bucket-1", wanted))
 
     assert [type(each) for each in stored] == [ObjectInfo, PermissionError, ObjectInfo]
     assert [type(each) for each in read] == [PermissionError, ObjectContent, ObjectNotFoundError, PermissionError]
+    assert [type(each) for each in described] == [PermissionError, ObjectInfo, ObjectNotFoundError, PermissionError]
 
 
 def test_a_batch_of_objects_in_a_foreign_bucket_is_refused_as_a_whole(as_):
@@ -287,6 +290,8 @@ def test_a_batch_of_objects_in_a_foreign_bucket_is_refused_as_a_whole(as_):
         as_("write:bucket-1").put_many("bucket-2", [SmallObject("a/1", b"", 0)])
     with pytest.raises(PermissionError):
         list(as_("read:bucket-1").read_many("bucket-2", ["a/1"]))
+    with pytest.raises(PermissionError):
+        list(as_("read:bucket-1").head_many("bucket-2", ["a/1"]))
 
 
 @pytest.mark.parametrize(
