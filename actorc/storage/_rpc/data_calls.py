@@ -135,6 +135,11 @@ class SmallRead:
         """Whether the range is small enough, or has no known length."""
         return self.fits or self._part.length is None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all of the current object is wanted, whichever it is."""
+        return self._part == WHOLE and self._generation is None and not self.request.if_match
+
     def accept(self, answer: pb.GetObjectResponse) -> bytes | None:
         """Return the verified bytes of an answer, or None if the object is too large for one."""
         if answer.too_large:

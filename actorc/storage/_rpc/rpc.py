@@ -42,6 +42,14 @@ _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
 """By the class of a request, the full name of its method and the class of the answer."""
 
 
+def _always() -> bool:
+    return True
+
+
+def _never() -> bool:
+    return False
+
+
 class Rpc:
     """Makes calls to one of the servers of a store. Any thread may call it, also in a child after a fork.
 
@@ -73,7 +81,13 @@ class Rpc:
         return self._retry.attempts > 1
 
     def ask(
-        self, request: Message, judge: Callable[[Any], T], *, timeout: float | None = None, patient: bool | None = None
+        self,
+        request: Message,
+        judge: Callable[[Any], T],
+        *,
+        timeout: float | None = None,
+        patient: bool | None = None,
+        once: bool = False,
     ) -> T:
         """Make a unary call and return its result; an answer that `judge` rejects counts as a failed attempt.
 
@@ -82,6 +96,7 @@ class Rpc:
             judge: Returns the result from the answer, or raises; if that error is retryable, the call is repeated.
             timeout: Seconds for all attempts together.
             patient: Whether attempts go on that long while no server is reachable; None: if there is a `timeout`.
+            once: Whether a failed attempt is not repeated.
         """
         path, answer = _UNARY[type(request)]
 
@@ -93,7 +108,8 @@ class Rpc:
             with answer_checks.damaged_answers():
                 return judge(answer_checks.parsed(answer, exchange.open(reply, trailers)))
 
-        return self._unary(path, request, make, timeout, patient=timeout is not None if patient is None else patient)
+        lasting = timeout is not None if patient is None else patient
+        return self._unary(path, request, make, timeout, patient=lasting, once=once)
 
     def open(
         self, request: Message, judge: Callable[[Any, Sequence[int]], T], *, timeout: float | None = None
@@ -131,12 +147,13 @@ class Rpc:
         timeout: float | None,
         *,
         patient: bool,
+        once: bool = False,
         may_be_unmade: bool = False,
     ) -> T:
         if not spans.is_on():
-            return self._made(UNTRACED, path, request, make, timeout, patient=patient)
+            return self._made(UNTRACED, path, request, make, timeout, patient=patient, once=once)
         with call_span.started(path, request) as span:
-            result = self._made(span, path, request, make, timeout, patient=patient)
+            result = self._made(span, path, request, make, timeout, patient=patient, once=once)
             if may_be_unmade and result is None:
                 span.unmade()
             span.moved(result)
@@ -151,11 +168,12 @@ class Rpc:
         timeout: float | None,
         *,
         patient: bool,
+        once: bool,
     ) -> T:
         body = request.SerializeToString()
         proof = CallSigner(self._signer, path)
         seconds = self._options.timeout if timeout is None else timeout
-        attempts = self._attempts(proof, seconds, span, patient=patient)
+        attempts = self._attempts(proof, seconds, span, patient=patient, may_repeat=_never if once else _always)
         while True:
             with attempts as attempt:
                 exchange, start = self._begun(path, attempt, proof, span)
@@ -246,7 +264,7 @@ class Rpc:
         span: CallSpan,
         *,
         patient: bool,
-        may_repeat: Callable[[], bool] = lambda: True,
+        may_repeat: Callable[[], bool] = _always,
     ) -> Attempts:
         return Attempts(
             self._options,

@@ -11,6 +11,7 @@ from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.data_calls import Read, SmallRead
 from actorc.storage._rpc.files.object_files import ObjectFiles
 from actorc.storage._rpc.files.operations import RemoteFiles
+from actorc.storage._rpc.gathering.gathering import Gathering
 from actorc.storage._rpc.payload import Download
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._rpc.stream_ends import PieceStream
@@ -18,16 +19,18 @@ from actorc.storage.errors import DeadlineExceededError, ObjectNotFoundError, Un
 from actorc.storage.models import WHOLE, ByteRange, ObjectInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
+from .gathered_operations import GatheredGet, RemoteGathering
+
 T = TypeVar("T")
 
 OpenStream: TypeAlias = "Callable[[float | None], PieceStream]"
 """Returns the bytes of a range, given the seconds that are left for them."""
 
 
-class RemoteReads(RemoteFiles):
+class RemoteReads(RemoteFiles, RemoteGathering):
     """Reading, one part of `RemoteStore`."""
 
-    _patience: float
+    _small_gets: Gathering[GatheredGet, bytes | None]
     # hints, set without a lock: a thread with an old value makes one call more than needed
     _gets = True
     _expects_small = True
@@ -65,7 +68,8 @@ class RemoteReads(RemoteFiles):
             return files.read(part)
 
         deadline = Deadline(timeout)
-        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        read_small = SmallRead(bucket, key, part, generation, if_match)
+        data = self._get_small(read_small, deadline, timeout)
         if data is None:
             data = self._from_files(bucket, key, part, generation, if_match, deadline, read)
         if data is not None:
@@ -100,7 +104,7 @@ class RemoteReads(RemoteFiles):
             return files.read_into(target[: stop - first], first)
 
         deadline = Deadline(timeout)
-        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline, timeout)
         if data is not None:
             answer_checks.check_room(len(data), target, bucket, key)
             target[: len(data)] = data
@@ -185,17 +189,25 @@ class RemoteReads(RemoteFiles):
                     return read(files)
         return None
 
-    def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
-        left = deadline.left()
+    def _get_small(self, read: SmallRead, deadline: Deadline, timeout: float | None) -> bytes | None:
+        if not self._gets or not (read.fits or (read.may_fit and self._expects_small)):
+            return None
+        if read.is_plain:
+            return self._small_gets.make(GatheredGet(read, timeout, self._timeout))
+        return self._ask_small(read, deadline.left())
+
+    def _get_alone(self, call: GatheredGet) -> bytes | None:
+        return self._ask_small(call.read, call.left)
+
+    def _ask_small(self, read: SmallRead, left: float | None) -> bytes | None:
         patience = self._patience if left is None else min(self._patience, left)
-        if self._gets and (read.fits or (read.may_fit and self._expects_small)):
-            try:
-                return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)
-            except UnsupportedError:
-                self._gets = False  # an older server, and it answers every such call like this
-            except DeadlineExceededError:
-                # the stream that follows has an idle timeout, and can resume
-                pass
+        try:
+            return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)
+        except UnsupportedError:
+            self._gets = False  # an older server, and it answers every such call like this
+        except DeadlineExceededError:
+            # the stream that follows has an idle timeout, and can resume
+            pass
         return None
 
     def read(

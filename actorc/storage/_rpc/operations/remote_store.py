@@ -24,9 +24,9 @@ from actorc.storage.models import (
     ObjectInfo,
     ServerInfo,
 )
-from actorc.storage.rules import MAX_INLINE_SIZE
+from actorc.storage.rules import MAX_BATCH_OBJECT, MAX_INLINE_SIZE
 
-from .batch_operations import RemoteBatches
+from .gathered_operations import GatheredCall, GatheredPut, RemoteGathering
 from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
 from .range_operations import RemoteRanges
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actorc.storage._wire.url_signing import Grant
 
 
-class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, RemoteReads):
+class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, RemoteGathering):
     """The operations of a storage server. Any thread may call it, also in a child after a fork.
 
     Args:
@@ -51,6 +51,9 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
         """``host:port``, or several with commas between them."""
         self._timeout = options.timeout
         self._patience = min(options.timeout, options.idle_timeout)
+        self._heads = self._gathered_heads(self._head_alone)
+        self._puts = self._gathered_puts(self._put_alone)
+        self._small_gets = self._gathered_gets(self._get_alone)
 
     def server_info(self, timeout: float | None = None) -> tuple[ServerInfo, str]:
         """Return limits and capabilities of the server, and the transport that leads to it."""
@@ -90,20 +93,29 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
     def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
+        call = GatheredPut(destination, data, upload.checksum(), timeout, self._timeout)
+        return self._puts.make(call) if call.size <= MAX_BATCH_OBJECT else self._put_alone(call)
+
+    def _put_alone(self, call: GatheredPut) -> ObjectInfo:
         request = pb.PutObjectRequest(
-            **messages.destination_fields(destination), idempotency_key=random_id(), crc32c=upload.checksum(), data=data
+            **messages.destination_fields(call.destination),
+            idempotency_key=call.idempotency_key or random_id(),
+            crc32c=call.checksum,
+            data=call.data,
         )
 
         def judge(answer: pb.PutObjectResponse) -> ObjectInfo:
             info = messages.object_info(answer.object)
-            return answer_checks.of_write(info, request.bucket, request.key, len(data), request.crc32c)
+            return answer_checks.of_write(info, call.bucket, call.key, call.size, call.checksum)
 
-        return self._rpc.ask(request, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=call.left)
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Return the description of the current object."""
-        request = pb.HeadObjectRequest(bucket=bucket, key=key)
-        return self._ask_object(request, timeout=timeout)
+        return self._heads.make(GatheredCall(bucket, key, timeout, self._timeout))
+
+    def _head_alone(self, call: GatheredCall) -> ObjectInfo:
+        return self._ask_object(pb.HeadObjectRequest(bucket=call.bucket, key=call.key), timeout=call.left)
 
     def _ask_object(self, request: pb.HeadObjectRequest | pb.CopyObjectRequest, **times: Any) -> ObjectInfo:
         def judge(answer: pb.HeadObjectResponse | pb.CopyObjectResponse) -> ObjectInfo:

@@ -1,0 +1,147 @@
+"""Small calls of many threads: each alone while few are under way, else several of them as one batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from actorc.random_ids import random_id
+from actorc.storage._rpc.data_calls import SmallRead
+from actorc.storage._rpc.gathering.gathering import Gathering
+from actorc.storage._rpc.gathering.waiting_call import Failed, Told
+from actorc.storage._rpc.retries.deadline import Deadline
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import StorageError
+from actorc.storage.models import Destination, ObjectContent, ObjectInfo, SmallObject
+from actorc.tracing import spans
+
+from .batch_operations import RemoteBatches
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+_LAST_SECONDS = 0.001
+"""Time limit of a call whose time is over when it is made: it fails as one whose answer comes late."""
+
+
+class GatheredCall:
+    """A call that may travel with others.
+
+    Args:
+        bucket: The bucket.
+        key: The key of the object.
+        timeout: Seconds for the call; None for the usual ones.
+        usual: These, after which it no longer waits for others.
+
+    Raises:
+        InvalidParameterError: `timeout` is not above 0.
+    """
+
+    size = 0
+
+    def __init__(self, bucket: str, key: str, timeout: float | None, usual: float) -> None:
+        self.bucket = bucket
+        self.key = key
+        self.timeout = timeout
+        self.end = Deadline(usual if timeout is None else timeout).end or 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds for a call that is made alone, now."""
+        return None if self.timeout is None else max(_LAST_SECONDS, self.end - time.monotonic())
+
+
+class GatheredGet(GatheredCall):
+    """A get of a whole object."""
+
+    def __init__(self, read: SmallRead, timeout: float | None, usual: float) -> None:
+        super().__init__(read.request.bucket, read.request.key, timeout, usual)
+        self.read = read
+
+
+class GatheredPut(GatheredCall):
+    """A put of an object that fits into a batch. `idempotency_key` is that of the batch it was in, if any."""
+
+    def __init__(
+        self, destination: Destination, data: bytes, checksum: int, timeout: float | None, usual: float
+    ) -> None:
+        super().__init__(destination.bucket, destination.key, timeout, usual)
+        self.destination = destination
+        self.data = data
+        self.checksum = checksum
+        self.size = len(data)
+        self.idempotency_key = ""
+
+    @property
+    def small_object(self) -> SmallObject:
+        """The object as one of a batch."""
+        destination = self.destination
+        return SmallObject(self.key, self.data, self.checksum, destination.attributes, destination.condition)
+
+
+class RemoteGathering(RemoteBatches):
+    """Small calls that may travel together, one part of `RemoteStore`.
+
+    Those of a program that is traced do not, so that each has a span of its own.
+    """
+
+    _patience: float
+
+    def _gathered_heads(self, alone: Callable[[GatheredCall], ObjectInfo]) -> Gathering[GatheredCall, ObjectInfo]:
+        def together(calls: Sequence[GatheredCall], seconds: float) -> Sequence[ObjectInfo | Failed | Told]:
+            keys = [call.key for call in calls]
+            return _outcomes(calls, self.head_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True))
+
+        return Gathering(alone, together, travels=lambda: self._head_batches and self._may_travel())
+
+    def _gathered_gets(self, alone: Callable[[GatheredGet], bytes | None]) -> Gathering[GatheredGet, bytes | None]:
+        def together(calls: Sequence[GatheredGet], seconds: float) -> Sequence[bytes | Failed | Told]:
+            keys = [call.key for call in calls]
+            found = self.get_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True)
+            return [_bytes(each) if isinstance(each, ObjectContent) else each for each in _outcomes(calls, found)]
+
+        return Gathering(alone, together, travels=self._may_travel)
+
+    def _gathered_puts(self, alone: Callable[[GatheredPut], ObjectInfo]) -> Gathering[GatheredPut, ObjectInfo]:
+        def together(calls: Sequence[GatheredPut], seconds: float) -> Sequence[ObjectInfo | Failed | Told]:
+            idempotency_key = random_id()
+            for call in calls:
+                # before anything is sent: whether it was stored is not known, and with this key it is not stored again
+                call.idempotency_key = idempotency_key
+            objects = [call.small_object for call in calls]
+            stored = self.put_batch(
+                calls[0].bucket, objects, self._batch_time(seconds), idempotency_key=idempotency_key, once=True
+            )
+            return _outcomes(calls, stored)
+
+        # three beside each other: while the disk syncs one, the next are on their way to share its next transaction
+        return Gathering(alone, together, travels=self._may_travel, least=3, distinct=True)
+
+    def _may_travel(self) -> bool:
+        # one whose batch failed is made again, alone, which a program may have forbidden
+        return self._batches and self._rpc.may_repeat and not spans.is_on()
+
+    def _batch_time(self, seconds: float) -> float:
+        return max(_LAST_SECONDS, min(seconds, self._patience))
+
+
+def _outcomes(calls: Sequence[object], results: Sequence[S | StorageError] | None) -> list[S | Failed | Told]:
+    """Return the outcome of each call; those without a result, or with one that may be another alone, go alone."""
+    found = [_outcome(each) for each in results or ()]
+    return found + [Told.ALONE] * (len(calls) - len(found))
+
+
+def _outcome(result: S | StorageError) -> S | Failed | Told:
+    if not isinstance(result, StorageError):
+        return result
+    # without an id from servers of earlier versions, with which alone the server's log can be searched
+    return Failed(result) if result.request_id and not result.retryable else Told.ALONE
+
+
+def _bytes(content: ObjectContent) -> bytes | Told:
+    """Return the verified bytes; if they are too many for a batch or damaged, the object is asked for alone."""
+    data = content.data
+    if data is None or len(data) != content.info.size or crc32c(data) != content.info.crc32c:
+        return Told.ALONE
+    return data
