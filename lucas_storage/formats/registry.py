@@ -30,12 +30,13 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}/[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9
 _PICKLE: Final = PickleFormat()
 _BUILT_IN: Final[tuple[Format, ...]] = (
     TextFormat(),
+    # Before data, each format of which asks of an array whether it is a scalar of numpy.
+    NpyFormat(),
     JsonFormat(),
     BytesFormat(),
     BytearrayFormat(),
     ArrayFormat(),
     Json2Format(),
-    NpyFormat(),
     ArrowFormat(),
     PngFormat(),
     SparseFormat(),

@@ -45,13 +45,17 @@ class NotCanonicalError(Exception):
     """A value has no canonical form; the text is the reason, to follow a semicolon."""
 
 
+# Made once: each step asks for a key.
+_TEXT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 class UnknownKindError(NotCanonicalError):
     """It has none because of its type."""
 
 
 def dumps(form: Form) -> str:
     """Return the text of a form."""
-    return json.dumps(form, sort_keys=True, separators=(",", ":"))
+    return _TEXT.encode(form)
 
 
 class Canonical:
