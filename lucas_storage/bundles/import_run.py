@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import AlreadyExistsError, PermissionError
+from actorc.storage.errors import AlreadyExistsError, PermissionError, PreconditionFailedError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE
 from lucas_storage import parallel, settings
@@ -20,12 +20,17 @@ from lucas_storage.artifacts.writer import MANIFEST_TYPE, PART_TYPE
 from lucas_storage.errors import BundleError, UnknownFormatError
 from lucas_storage.formats import format_by_id
 from lucas_storage.records import record_store, run_history, run_index
+from lucas_storage.records.untrusted_fields import moment_of
 
 from .archive import Archive
 from .contents import Contents, ObjectEntry, Place, record_key, run_key
 from .export import OnProgress
 from .relocation import Relocation
 
+Conditions: TypeAlias = dict[str, Any]
+"""Options of `put_object`."""
+_CHANGING: Final = frozenset({"status", "beat"})
+"""Fields of a record of a run that goes on, which are others in each that is written."""
 _TIMEOUT: Final = 60.0
 """Seconds for one call that writes records."""
 
@@ -36,7 +41,7 @@ class Imported:
 
     contents: Contents
     is_new: bool
-    """False if the run was there, with the same content."""
+    """False if the run was there, with the same content, or further on."""
     unsigned: int
     """Pickles that stay unread here, since no signature of this process's keys proves who made them."""
     elsewhere: tuple[str, ...]
@@ -83,8 +88,10 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
     """Store the artifacts and the records of a bundle in the default bucket.
 
     Every digest is verified before anything is stored, and the record of the run is stored last, so that it never
-    names an artifact that is missing. Artifacts that are there are not sent again. Pickles stay unread unless a key of
-    this process signed them; a bundle brings no key. What an artifact itself says stays as it is, to the byte.
+    names an artifact that is missing. It takes the place of an earlier one of the same run, which had not ended, if
+    that was heard of last more than a minute ago. Artifacts that are there are not sent again. Pickles stay unread
+    unless a key of this process signed them; a bundle brings no key. What an artifact itself says stays as it is, to
+    the byte.
 
     Args:
         storage: Its default bucket takes the run.
@@ -93,7 +100,7 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
 
     Raises:
         BundleError: The file is no bundle, or is damaged, incomplete or forged; nothing was stored.
-        AlreadyExistsError: There is a run of this id with other content; nothing was stored.
+        AlreadyExistsError: There is a run of this id with other content, or it goes on here; nothing was stored.
     """
     with Archive.opened(path) as archive:
         objects = archive.contents.objects
@@ -102,11 +109,10 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
         relocation = Relocation(storage, settings.resolve().signing_keys)
         records = _records(archive, relocation)
         _check_complete(archive.contents, records.values())
-        is_new = _check_present(storage, archive.contents, records)
+        conditions = _conditions(storage, archive.contents, records)
         send = partial(_send, storage, archive, checksums, moved)
         refused = set().union(*parallel.each(send, objects))
-        if is_new:
-            is_new = _write(storage, archive.contents, records)
+        is_new = conditions is not None and _write(storage, archive.contents, records, conditions)
         _index(storage, archive.contents.run)
         return Imported(
             contents=archive.contents,
@@ -159,24 +165,43 @@ def _check_complete(contents: Contents, records: Iterable[dict[str, Any]]) -> No
             raise BundleError(f"a record names {ref!r}, which the bundle does not hold; nothing was imported")
 
 
-def _check_present(storage: ArtifactStore, contents: Contents, records: dict[str, dict[str, Any]]) -> bool:
-    """Return whether the run is new here.
+def _conditions(storage: ArtifactStore, contents: Contents, records: dict[str, dict[str, Any]]) -> Conditions | None:
+    """Return the conditions under which the record of the run is to be written; None if what is there is as good.
 
     Raises:
-        AlreadyExistsError: There is one of this id with other content.
+        AlreadyExistsError: There is a run of this id with other content, or it goes on here.
     """
     key = run_key(contents.run)
     present = record_store.read(storage, key)
     if present is None:
-        return True
-    if present.content != records[key]:
+        return {"if_absent": True}
+    found, new = present.content or {}, records[key]
+    if found == new or _continues(new, found):
+        return None
+    if not _continues(found, new):
         raise AlreadyExistsError(
             f"the run {contents.run} is here with other content; import it into another bucket with "
             "LUCAS_STORAGE_BUCKET, or remove the record that is here",
             bucket=storage.bucket,
             key=key,
         )
-    return False
+    if not run_history.is_lost(present):
+        raise AlreadyExistsError(
+            f"the run {contents.run} goes on here, or was imported within the last minute; import this bundle a minute "
+            "later",
+            bucket=storage.bucket,
+            key=key,
+        )
+    return {"if_match": present.etag}
+
+
+def _continues(earlier: dict[str, Any], later: dict[str, Any]) -> bool:
+    """Return whether a record of a run that had not ended is an earlier one of the same run."""
+    if earlier.get("status") != run_history.UNENDED:
+        return False
+    has_ended = later.get("status") != run_history.UNENDED
+    is_later = has_ended or moment_of(later.get("beat")) > moment_of(earlier.get("beat"))
+    return is_later and all(later.get(name) == earlier[name] for name in earlier.keys() - _CHANGING)
 
 
 def _send(
@@ -219,16 +244,19 @@ def _content_type(entry: ObjectEntry) -> str:
         return PART_TYPE
 
 
-def _write(storage: ArtifactStore, contents: Contents, records: dict[str, dict[str, Any]]) -> bool:
+def _write(
+    storage: ArtifactStore, contents: Contents, records: dict[str, dict[str, Any]], conditions: Conditions
+) -> bool:
     """Write the records, and return whether the run is new; another process may import the same one meanwhile."""
     own = run_key(contents.run)
     steps = [record_store.prepare(storage, key, content) for key, content in records.items() if key != own]
     record_store.write_all(steps, _TIMEOUT)
     try:
         # The last one, which makes the run visible.
-        record_store.write(storage, own, records[own], if_absent=True)
-    except AlreadyExistsError:
-        return _check_present(storage, contents, records)
+        record_store.write(storage, own, records[own], **conditions)
+    except (AlreadyExistsError, PreconditionFailedError):
+        again = _conditions(storage, contents, records)
+        return again is not None and _write(storage, contents, records, again)
     return True
 
 

@@ -119,8 +119,7 @@ def _with_steps(storage: ArtifactStore, record: record_store.Record, *, whole: b
     """Return the run of a record; `whole` with the large fields of its steps, which are read one by one."""
     key, content = record.key.split("/")[-2], record.content or {}
     heard = _heard(content, record.modified)
-    is_lost = heard is not None and time.time() - heard > _LOST_AFTER
-    status = "lost" if is_lost else text_of(content.get("status"))
+    status = "lost" if is_lost(record) else text_of(content.get("status"))
     # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
     steps = dicts_in(_unended_steps(storage, key) if status in _HAS_NOT_ENDED else content.get("steps"))
     if whole:
@@ -175,6 +174,12 @@ def steps_of_record(content: dict[str, Any]) -> list[dict[str, Any]]:
     functions = dict(enumerate(dicts_in(content.get("functions"))))
     steps = dicts_in(content.get("steps"))
     return [{**functions.get(step["code"], {}), **step} if type(step.get("code")) is int else step for step in steps]
+
+
+def is_lost(record: record_store.Record) -> bool:
+    """Return whether a record is one of a run that has not ended, and of which nothing has been heard for a minute."""
+    heard = _heard(record.content or {}, record.modified)
+    return heard is not None and time.time() - heard > _LOST_AFTER
 
 
 def _heard(content: dict[str, Any], modified: datetime) -> float | None:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 
 import numpy as np
@@ -16,9 +18,10 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server.auth.access import Statement
 from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
-from lucas_storage import ArtifactRef
+from lucas_storage import ArtifactRef, Storage, run, with_storage
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
+from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsafeFormatError
 from lucas_storage.records import record_store, record_writer, run_history, run_record
 from lucas_storage.records.run_index import INDEXED, digits_of
@@ -169,6 +172,66 @@ def test_a_run_of_the_same_id_with_other_content_is_refused_before_anything_is_s
     with pytest.raises(AlreadyExistsError, match="with other content"):
         import_bundle(there, bundled.path)
     assert [head["key"] for head in there.iter_objects(there.bucket, "")] == [key]
+
+
+@pytest.fixture
+def twice(storage, tmp_path, monkeypatch):
+    """The bundles of one run, made while it went on and after its end."""
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+    paths = tmp_path / "early.zip", tmp_path / "late.zip"
+
+    @function
+    @with_storage
+    def exporting(n, storage: Storage):
+        written = threading.Event()
+        while not run_history.recent(storage, 1):
+            assert not written.wait(0.01)
+        export(storage, run_history.find(storage, "last"), paths[0])
+        return np.arange(n)
+
+    @workflow
+    def flow(wf):
+        return wf.call("exporting", {"n": wf.input()["n"]})
+
+    run(flow, {"n": 10_000}, materialize=False)
+    export(storage, run_history.find(storage, "last"), paths[1])
+    return paths
+
+
+def a_minute_later(monkeypatch):
+    genuine = time.time
+    monkeypatch.setattr(run_history.time, "time", lambda: genuine() + 61)
+
+
+def test_a_bundle_of_a_run_that_went_on_gives_way_to_a_later_one_after_a_minute(twice, elsewhere, monkeypatch):
+    early, late = twice
+    there = elsewhere()
+    import_bundle(there, early)
+    with pytest.raises(AlreadyExistsError, match="goes on here, or was imported within the last minute"):
+        import_bundle(there, late)
+    before = run_history.find(there, "last").status
+    with monkeypatch.context() as patch:
+        a_minute_later(patch)
+        done = import_bundle(there, late)
+
+    after = run_history.find(there, "last")
+    assert (before, done.is_new, after.status, len(after.steps)) == ("running", True, "succeeded", 1)
+    assert not import_bundle(there, early).is_new
+    assert run_history.find(there, "last") == after
+
+
+def test_a_bundle_of_another_run_takes_the_place_of_none_that_had_not_ended(twice, elsewhere, monkeypatch):
+    early, late = twice
+    there = elsewhere()
+    import_bundle(there, early)
+    key = f"runs/{run_history.find(there, 'last').key}/run.json"
+    content = record_store.read(there, key).content
+    record_store.write(there, key, {**content, "in": {"n": []}, "started": content["started"] + 1})
+    a_minute_later(monkeypatch)
+
+    with pytest.raises(AlreadyExistsError, match="with other content"):
+        import_bundle(there, late)
 
 
 def test_a_run_is_seen_when_all_of_it_is_there_and_not_before(bundled, storage_faults, elsewhere):
