@@ -61,6 +61,8 @@ def _both(setting, client, plain, source, link):
 
     yield case("download_file", lambda: client.download_file(BUCKET, "far", target, overwrite=True), _read)
     yield case("get_object", lambda: client.get_object(BUCKET, "far"), _read)
+    data = source.read_bytes()
+    yield case("put_object", lambda: client.put_object(BUCKET, "far put", data), Bare.send)
     yield case("upload_file", lambda: client.upload_file(BUCKET, "far up", source), Bare.send)
 
 

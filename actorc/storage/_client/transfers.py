@@ -81,13 +81,13 @@ class TransferMethods(Session):
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with upload_source.SteadyFile(path) as source:
-            from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
+            from actorc.storage._transfer import file_upload, part_streams  # noqa: PLC0415  # load the checksum library
 
             info = file_upload.upload(
                 self._remote,
                 destination,
                 source,
-                part_size if chunk_size else file_upload.usual_part_size(source.size, part_size),
+                part_size if chunk_size else part_streams.usual_part_size(source.size, part_size),
                 parts_from=self.PARALLEL_FROM,
                 progress=self._progress_of(progress, bucket, key),
                 timeout=timeout,

@@ -11,7 +11,16 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import BLOCK_SIZE, MAX_CHUNK_SIZE
 
-from .byte_source import ByteSource, checked_piece, checked_source, position, read_piece, size_of, wrapped_errors
+from .byte_source import (
+    Buffers,
+    ByteSource,
+    checked_piece,
+    checked_source,
+    position,
+    read_piece,
+    size_of,
+    wrapped_errors,
+)
 
 Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Called with the bytes done, which never decrease, and the total if it is known."""
@@ -65,6 +74,11 @@ class Upload:
     def is_buffer(self) -> bool:
         """Whether the source is memory, all of which is there at once."""
         return isinstance(self._source, tuple)
+
+    @property
+    def buffers(self) -> Buffers | None:
+        """The memory that is the source; None if the source is none."""
+        return self._source if isinstance(self._source, tuple) else None
 
     @property
     def file(self) -> tuple[int, int] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actorc.storage import config
 from actorc.storage._rpc.payload import Progress, Upload
@@ -12,34 +12,17 @@ from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import UploadNotFoundError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
-from actorc.storage.rules import MAX_PARTS, MiB
+from actorc.storage.rules import MiB
 
+from . import part_streams
 from .multipart_upload import MultipartUpload, reported
-from .stream_count import MOST_STREAMS, StreamCount
-from .task_group import Report, TaskGroup
+from .task_group import Report
 from .transfer_span import transferring
 from .upload_journal import UploadJournal, fingerprint, is_resumable
 from .upload_source import FileSlice, SteadyFile
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations.remote_store import RemoteStore
-
-_USUAL_PARTS: Final = 16
-_MAX_USUAL_PART: Final = 32 * MiB
-_UNANSWERED: Final = 3
-"""Parts that wait for the server to store them, beside those that are sent."""
-_MOST_PARTS: Final = MOST_STREAMS + 2
-"""Parts of both kinds at most; each has a connection of its own, since two would share the window of one."""
-_MEASURED: Final = 12 * MiB
-"""Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
-_BUFFERED: Final = 6 * MiB
-"""Bytes of the first part that buffers take at once, before the first measurement."""
-
-
-def usual_part_size(size: int, least: int) -> int:
-    """Return the bytes of a part, at least `least`, for a file of `size` bytes whose caller wishes none."""
-    # few and large, since the server syncs and records each part on its own
-    return max(least, min(size // _USUAL_PARTS, _MAX_USUAL_PART))
 
 
 def upload(
@@ -91,7 +74,7 @@ def _upload_in_parts(
     with UploadJournal(config.upload_journals(), name) as journal:
         transfer = _FileUpload(remote, destination, source, journal, deadline, progress)
         try:
-            return transfer.run(_part_size_for(part_size, source.size))
+            return transfer.run(part_streams.allowed_part_size(part_size, source.size))
         except BaseException as error:
             # a passing failure leaves the parts on the server, for the next process to continue
             if not is_resumable(error):
@@ -124,19 +107,18 @@ class _FileUpload:
         """Send the missing parts and publish the object."""
         parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
-        streams = StreamCount(_MEASURED, buffered=_BUFFERED)
-        with TaskGroup[PartInfo](self._moved, streams) as group:
-            for number, start in enumerate(range(0, self._source.size, size), start=1):
-                piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
-                put = parts.task(number, partial(reported, piece), self._deadline)
-                # the next part is sent while the server syncs the one before
-                group.wait_for_room()
-                group.wait_for(min(streams.count + _UNANSWERED, _MOST_PARTS) - 1)
-                group.start(partial(_keep_or_put, piece, stored.get(number), put))
-            infos = group.results()
+        infos = part_streams.send(self._tasks(parts, size, stored), self._moved, part_streams.stream_count())
         # before the commit: an object of two states of the file must not become visible
         self._source.check()
         return parts.complete(infos, self._deadline)
+
+    def _tasks(
+        self, parts: MultipartUpload, size: int, stored: dict[int, PartInfo]
+    ) -> Iterator[Callable[[Report], PartInfo]]:
+        for number, start in enumerate(range(0, self._source.size, size), start=1):
+            piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
+            put = parts.task(number, partial(reported, piece), self._deadline)
+            yield partial(_keep_or_put, piece, stored.get(number), put)
 
     def drop(self) -> None:
         """Abort the upload on the server, if it was begun."""
@@ -165,12 +147,6 @@ class _FileUpload:
         self._done += count
         if self._progress is not None:
             self._progress(self._done, self._source.size)
-
-
-def _part_size_for(part_size: int, size: int) -> int:
-    """Return the part size in whole MiB, at least `part_size`, with which `MAX_PARTS` parts suffice."""
-    least = max(part_size, -(-size // MAX_PARTS))
-    return -(-least // MiB) * MiB
 
 
 def _keep_or_put(

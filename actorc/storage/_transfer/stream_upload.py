@@ -16,6 +16,7 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
+from . import buffer_upload
 from .multipart_upload import MultipartUpload, reported
 from .task_group import Report, TaskGroup
 from .transfer_span import transferring
@@ -48,14 +49,16 @@ def store(
     """Store the bytes of `source`; if it raises, raise that unchanged and store nothing.
 
     A file is copied by a server on the same machine. Else a buffer, or a seekable file of less than `parallel_from`
-    bytes, is sent as one stream, everything else in parts.
+    bytes, is sent as one stream, a larger buffer in parts over a link that needs several, and everything else in parts.
     """
     whole = Upload(source, part_size, progress)
     copied = remote.put_file(destination, whole, timeout=timeout)
     if copied is not None:
         return copied
-    if whole.size is not None and (whole.is_buffer or whole.size < parallel_from):
+    if whole.size is not None and whole.size < parallel_from:
         return remote.put(destination, whole, timeout=timeout)
+    if whole.buffers is not None:
+        return buffer_upload.store(remote, destination, whole.buffers, part_size, progress=progress, timeout=timeout)
     with (
         transferring("upload", destination.bucket, destination.key),
         StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream,

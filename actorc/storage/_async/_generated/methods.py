@@ -115,7 +115,8 @@ class AsyncMethods(AsyncSession):
         """Store `data` under `key`, replacing what was there.
 
         All or nothing: readers see the old object or the new one. When this returns, the object is on disk, if the
-        server's engine is durable.
+        server's engine is durable. A buffer of 64 MiB or more is sent over more than one connection only if that is
+        faster.
 
         Args:
             bucket: Bucket name.
