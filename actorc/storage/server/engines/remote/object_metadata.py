@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ObjectAttributes, ObjectInfo
@@ -20,12 +20,25 @@ _WRITTEN: Final = "acswritten"
 _CRC32C: Final = "acscrc32c"
 _CALL: Final = "acscall"
 _REQUEST: Final = "acsrequest"
+_BEFORE: Final = "acsbefore"
 _METADATA: Final = "acsmetadata"
 _CONTENT_TYPE: Final = "Content-Type"
 
 _MAX_METADATA: Final = 1792
 """Bytes as encoded; S3 takes 2 KiB, names and values of the other fields included."""
+_MAX_WITH_BEFORE: Final = 1920
+"""Bytes of names and values with those of calls before; S3 takes 2 KiB, which no record may exceed for their sake."""
+_MOST_BEFORE: Final = 8
 _VISIBLE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
+class EarlierCall(NamedTuple):
+    """A call whose object was replaced on a condition that it met."""
+
+    call: str
+    """Its identity, from `call_id`."""
+    generation: int
+    """The generation of its object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +55,8 @@ class Record:
     """Identity of the call that made the object, from `call_id`."""
     request: bytes | None = None
     """The `fingerprint` of that call; None: written by a version that did not store it."""
+    before: tuple[EarlierCall, ...] = ()
+    """The calls whose objects led to this one, each replaced on a condition, the latest first; as many as have room."""
 
     def attributes(self) -> dict[str, str]:
         """Return the fields as the store takes them."""
@@ -54,7 +69,11 @@ class Record:
         }
         if self.request is not None:
             kept[_REQUEST] = self.request.hex()
-        return {**kept, _METADATA: _encoded(self.metadata)} if self.metadata else kept
+        if self.metadata:
+            kept[_METADATA] = _encoded(self.metadata)
+        if before := _fitting(self.before, kept):
+            kept[_BEFORE] = before
+        return kept
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> Record | None:
@@ -68,9 +87,20 @@ class Record:
                 metadata=json.loads(attributes.get(_METADATA, "{}")),
                 call=attributes.get(_CALL, ""),
                 request=bytes.fromhex(attributes[_REQUEST]) if _REQUEST in attributes else None,
+                before=_earlier(attributes.get(_BEFORE, "")),
             )
         except (KeyError, ValueError):
             return None
+
+    def made_before(self, call: str) -> EarlierCall | None:
+        """Return the call among those before this one, or None."""
+        return next((each for each in self.before if each.call == call), None)
+
+    def replacing(self, replaced: Record | None) -> Record:
+        """Return this record for an object that replaces another one on a condition."""
+        if replaced is None:
+            return replace(self, before=())
+        return replace(self, before=(EarlierCall(replaced.call, replaced.generation), *replaced.before))
 
     def info(self, bucket: str, key: str, size: int) -> ObjectInfo:
         """Return the description of the object."""
@@ -90,6 +120,20 @@ class Record:
     def etag(self) -> str:
         """Etag of this generation."""
         return etag_of(self.generation, self.crc32c)
+
+
+def _fitting(before: Sequence[EarlierCall], kept: Mapping[str, str]) -> str:
+    """Return as many calls as the store has room for beside the other fields."""
+    used = len(_BEFORE) + sum(len(name) + len(value) for name, value in kept.items() if name != _CONTENT_TYPE)
+    texts = [f"{each.call}:{each.generation:x}" for each in before[:_MOST_BEFORE] if each.call]
+    while texts and used + len(",".join(texts)) > _MAX_WITH_BEFORE:
+        texts.pop()
+    return ",".join(texts)
+
+
+def _earlier(text: str) -> tuple[EarlierCall, ...]:
+    pairs = (each.partition(":") for each in text.split(",") if each)
+    return tuple(EarlierCall(call, int(generation, 16)) for call, _, generation in pairs)
 
 
 def call_id(operation: str, idempotency_key: str) -> str:

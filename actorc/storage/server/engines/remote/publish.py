@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar, Final, NamedTuple
 
 from actorc.storage.errors import ResourceExhaustedError, StorageError, UnsupportedError
@@ -210,7 +211,7 @@ class Publisher:
         """Send bytes on a condition; if an attempt of the same call stored them before, return that object.
 
         A lost race appears as a conflict, as a failure of the store, or not at all if the answer was lost. So the
-        object is read back, and this call made it if it has the identity of the call.
+        object is read back, and this call made it if it has the identity of the call, or that of the object before it.
         """
         failure: StorageError | None = None
         current = None
@@ -219,9 +220,8 @@ class Publisher:
             # request
             if attempt or not target.condition.if_absent:
                 current = self.find(target.bucket, target.key)
-            if current and current.record and current.record.call == record.call:
-                check_request(current.record.request, record.request or b"", target.bucket, target.key)
-                return current.record.info(target.bucket, target.key, current.size)
+            if made := _made(target, record, current, len(body)):
+                return made
             check_precondition(target.condition, current_etag(current), target.bucket, target.key)
             # the condition still holds, so the failed request stored nothing
             if failure is not None:
@@ -245,7 +245,20 @@ class Publisher:
             self._backend.create(name, body, record.attributes())
         else:
             etag = self._conditions.compared_etag(current.etag)
-            self._backend.replace(name, body, record.attributes(), etag, current.version)
+            # so that a repeated call finds itself there also when the next writer was faster than it
+            attributes = record.replacing(current.record).attributes()
+            self._backend.replace(name, body, attributes, etag, current.version)
+
+
+def _made(target: Target, record: Record, current: CurrentObject | None, size: int) -> ObjectInfo | None:
+    """Return the object of a call if an attempt of it made the current one, or one that was replaced on a condition."""
+    if current is None or current.record is None:
+        return None
+    if current.record.call == record.call:
+        check_request(current.record.request, record.request or b"", target.bucket, target.key)
+        return current.record.info(target.bucket, target.key, current.size)
+    earlier = current.record.made_before(record.call)
+    return earlier and replace(record, generation=earlier.generation).info(target.bucket, target.key, size)
 
 
 def current_etag(current: CurrentObject | None) -> str | None:

@@ -37,6 +37,7 @@ from obstore.store import MemoryStore
 from actorc.storage.server.engines.remote import RemoteEngine
 from actorc.storage.server.engines.remote.availability import Availability
 from actorc.storage.server.engines.remote.errors import Conflict
+from actorc.storage.server.engines.remote.object_metadata import EarlierCall, Record
 from actorc.storage.server.engines.remote.object_store import Backend
 from actorc.storage.server.engines.remote.publish import Publisher
 from actorc.storage.server.engines.remote.store_url import StoreUrl
@@ -327,6 +328,59 @@ def test_a_write_whose_answer_the_store_forgets_is_found_out(over, put, get):
     second = put(engine, "key", b"second", condition=Condition(if_match=first.etag))
 
     assert (get(engine, "key"), second) == (b"second", engine.head("bucket", "key"))
+
+
+@pytest.mark.parametrize("metadata", [{}, {"note": "x" * 1700}], ids=["plain", "with much metadata"])
+def test_a_write_whose_answer_is_lost_is_found_out_also_behind_the_next_one(over, put, get, metadata):
+    class Overtaken(Store):
+        def replace(self, name, body, attributes, etag, version=None):
+            super().replace(name, body, attributes, etag, version)
+            if overtaking:
+                overtaking.pop()()
+                raise StorageError("the store failed with status 500; try again", retryable=True)
+
+    overtaking = []
+    store = Overtaken()
+    engine = over(store)
+    first = put(engine, "key", b"first", condition=ABSENT)
+
+    def overtake():
+        seen = engine.head("bucket", "key")
+        put(engine, "key", get(engine, "key") + b", third", condition=Condition(if_match=seen.etag), metadata=metadata)
+
+    overtaking.append(overtake)
+    asked = {"condition": Condition(if_match=first.etag), "idempotency_key": "one call"}
+    second = put(engine, "key", b"second", **asked)
+
+    assert get(engine, "key") == b"second, third"
+    assert put(engine, "key", b"second", **asked).etag == second.etag
+    assert get(engine, "key") == b"second, third"
+    with pytest.raises(PreconditionFailedError):
+        put(engine, "key", b"other", condition=Condition(if_match=first.etag))
+
+
+def test_what_tells_of_earlier_calls_leaves_room_for_all_metadata():
+    before = tuple(EarlierCall(f"{number:032x}", (1 << 52) + number) for number in range(20))
+    room = {}
+    for length in (0, 1000, 1600, 1780):
+        record = Record(
+            generation=1 << 52,
+            written_us=1 << 52,
+            crc32c=1,
+            content_type="text/plain",
+            metadata={"note": "x" * length},
+            call="0" * 32,
+            request=bytes(32),
+            before=before,
+        )
+        kept = record.attributes()
+        assert sum(len(name) + len(value) for name, value in kept.items() if name != "Content-Type") <= 2048
+        found = Record.of(kept)
+        assert found is not None
+        assert found.before == before[: len(found.before)]
+        room[length] = len(found.before)
+    assert room[0] == 8
+    assert room[1780] == 0
 
 
 def test_a_write_that_the_store_failed_at_is_an_error_that_may_pass(over, put):
