@@ -166,7 +166,7 @@ def prepared(storage: ArtifactStore, entries: Iterable[IndexEntry]) -> list[Prep
 
 def prepared_mark(storage: ArtifactStore, run: str) -> Prepared:
     """Return the mark that all entries of a run are there, to be written after them."""
-    return record_store.prepare(storage, f"{MARKS}{run}.json", {"lineage": 1})
+    return Prepared(storage, f"{MARKS}{run}.json", record_store.encode_facts({"lineage": 1}, {}))
 
 
 def entries(storage: ArtifactStore, digits: str, role: Role, most: int = MOST) -> list[IndexEntry]:
