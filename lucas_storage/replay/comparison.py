@@ -11,16 +11,20 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.containers import walked
 from lucas_storage.formats import format_by_id, holds_references
 from lucas_storage.formats.base import MemorySource
+from lucas_storage.formats.pickles import PickleFormat, PickleWithReferencesFormat
 from lucas_storage.records.past_run import Mention, PastStep
 from lucas_storage.records.result_fingerprint import fingerprint
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import wire_form
 
+from .pickle_identity import is_same_but_for_class_names
+
 Explained: TypeAlias = Callable[[ArtifactStore, ArtifactRef, ArtifactRef], Iterable[str]]
 """Returns how the latter artifact differs from the former, in lines."""
 
+PICKLES: Final = (PickleFormat.id, PickleWithReferencesFormat.id)
 _DECODED: Final = 16 << 20
-"""Bytes of data that are decoded to look for references."""
+"""Bytes of data that are decoded to look for references, and of pickles that are compared."""
 _LONGEST: Final = 80
 """Characters of a value that are shown."""
 
@@ -28,7 +32,8 @@ _LONGEST: Final = 80
 def differences(step: PastStep, out: Any, storage: ArtifactStore, explained: Explained) -> list[str]:
     """Return in words where a result as it travels differs from the recorded one; nothing if both are the same.
 
-    Artifacts are the same by format, size and digest, wherever they lie and whatever their files are called.
+    Artifacts are the same by format, size and digest, wherever they lie and whatever their files are called; pickles
+    also if they differ in nothing but the random names of classes that travel with them.
 
     Args:
         step: The step as it was recorded.
@@ -40,17 +45,22 @@ def differences(step: PastStep, out: Any, storage: ArtifactStore, explained: Exp
     if len(now) != len(step.outputs):
         return [f"{_count(now)} instead of {_count(step.outputs)}"]
     found: list[str] = []
+    same: dict[str | None, str | None] = {}
     for before, after in zip(step.outputs, now, strict=True):
         if _identity(before) == _identity(after) or _differ_in_places(storage, before, after):
+            continue
+        if before.ref is not None and after.ref is not None and _are_same_pickles(storage, before.ref, after.ref):
+            same[after.ref.digest] = before.ref.digest
             continue
         found.append(f"{_shown(after)} instead of {_shown(before)}")
         if before.ref is not None and after.ref is not None:
             found += (f"  {line}" for line in explained(storage, before.ref, after.ref))
     if found:
         return found
-    if step.returned is not None and fingerprint(step.returned) != fingerprint(out):
+    now_as_before = fingerprint(out, same)
+    if step.returned is not None and fingerprint(step.returned) != now_as_before:
         return [_value_text(step.returned, out)]
-    if step.fingerprint is not None and step.fingerprint != fingerprint(out):
+    if step.fingerprint is not None and step.fingerprint != now_as_before:
         return ["other data, in which the same artifacts stand" if now else "another value"]
     return []
 
@@ -84,6 +94,18 @@ def _differ_in_places(storage: ArtifactStore, before: Mention, after: Mention) -
     except StorageError:
         return False
     return ours is not None and ours == theirs
+
+
+def _are_same_pickles(storage: ArtifactStore, before: ArtifactRef, after: ArtifactRef) -> bool:
+    if before.format not in PICKLES or (before.format, before.size) != (after.format, after.size):
+        return False
+    if before.size > _DECODED:
+        return False
+    try:
+        ours, theirs = (b"".join(storage.chunks(ref)) for ref in (before, after))
+    except StorageError:
+        return False
+    return is_same_but_for_class_names(ours, theirs)
 
 
 def _data(storage: ArtifactStore, ref: ArtifactRef) -> Any:

@@ -15,7 +15,6 @@ from lucas_storage.artifacts import scratch
 from lucas_storage.display.markup import LONG, visible
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsupportedError
-from lucas_storage.formats.pickles import PickleFormat, PickleWithReferencesFormat
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.shipping.shim import Shim
 from lucas_storage.steps.attempt_policy import AttemptPolicy
@@ -27,12 +26,11 @@ from lucas_storage.values import wire_form
 
 from .aside import Aside
 from .called_functions import Handlers, handlers
-from .comparison import Explained, differences, is_known
+from .comparison import PICKLES, Explained, differences, is_known
 
 Verdict: TypeAlias = Literal["identical", "different", "unknown"]
 """Unknown: the record does not have a result, or not all of it."""
 
-_PICKLES: Final = (PickleFormat.id, PickleWithReferencesFormat.id)
 _SHOWN: Final = 5
 """Packages of other versions that are named."""
 _PACKAGES: Final = 1000
@@ -181,7 +179,7 @@ def _causes(run: PastRun, step: PastStep, function: Shim) -> Iterator[str]:
     # A record may be a stranger's, with any number of names of any length.
     recorded = sorted(islice(run.packages.items(), _PACKAGES))
     changed = [text for name, before in recorded if (text := _version_text(name[:_NAME], before[:_NAME]))]
-    if any(mention.ref is not None and mention.ref.format in _PICKLES for mention in step.outputs):
+    if any(mention.ref is not None and mention.ref.format in PICKLES for mention in step.outputs):
         yield "a class that a script or a function defines has another pickle each time it is defined"
     yield from changed[:_SHOWN]
     if len(changed) > _SHOWN:

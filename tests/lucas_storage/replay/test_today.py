@@ -8,8 +8,9 @@ import textwrap
 
 import pytest
 
+from lucas_storage import ArtifactRef
 from lucas_storage.errors import FunctionLoadError
-from lucas_storage.records.past_run import PastRun, PastStep
+from lucas_storage.records.past_run import Mention, PastRun, PastStep
 from lucas_storage.replay.replay import replay
 from lucas_storage.replay.today import as_today
 
@@ -17,7 +18,9 @@ from lucas_storage.replay.today import as_today
 def step(function="double", **fields):
     """Return a step as a record of it would be."""
     usual = {"key": "", "after": (), "started": 0.0, "seconds": 0.0, "reused": False, "error": None}
-    return PastStep(function=function, inputs={}, outputs=(), **{**usual, "given": {"x": 2}, "returned": 4, **fields})
+    return PastStep(
+        function=function, inputs={}, **{**usual, "outputs": (), "given": {"x": 2}, "returned": 4, **fields}
+    )
 
 
 RUN = PastRun(
@@ -166,3 +169,23 @@ def test_errors_of_the_script_itself_are_its_own(script, replayed):
         replayed(script("def"))
     with pytest.raises(ZeroDivisionError):
         replayed(script("1 / 0"))
+
+
+@pytest.mark.parametrize(("then", "verdict"), [("x", "identical"), ("x + 1", "different")])
+def test_an_object_of_a_class_of_a_script_is_the_same_while_the_script_is(script, replayed, storage, then, verdict):
+    text = """
+        from lucas_storage import with_storage
+
+        class Model:
+            def __init__(self, x):
+                self.x = {value}
+
+        @with_storage
+        def make(x):
+            return Model(x)
+    """
+    with as_today(storage, step("make"), str(script(text.format(value="x")))) as found:
+        ref = ArtifactRef.parse(found(x=2))
+    past = step("make", outputs=(Mention(ref.format, ref.size, ref),), returned=ref.to_json())
+
+    assert replayed(script(text.format(value=then)), past).verdict == verdict
