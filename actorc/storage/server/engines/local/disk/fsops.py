@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -120,8 +121,18 @@ class FsOps:
         connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def open(self, path: Path) -> int:
-        """Open a file for reading; return its descriptor."""
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """Open a file for reading; return its descriptor.
+
+        Raises:
+            FileNotFoundError: There is none, or what has its name is no file.
+            OSError: It cannot be opened.
+        """
+        # without waiting: a pipe in the place of a file would keep the thread for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """Return `length` bytes from `offset`; fewer only if the file ends before."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import AlreadyExistsError, StorageError
+from actorc.storage.errors import AlreadyExistsError, IntegrityError, StorageError
 from actorc.storage.models import Condition, ListQuery, SmallObject
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local import INLINE_MAX, LocalEngine
@@ -35,6 +35,21 @@ def test_what_was_acknowledged_is_there_after_a_restart(open_local, put, get, cl
     assert get(engine, "other", generation=replaced.generation) == b"1"
     assert engine.head("bucket", "other") == put(engine, "other", b"2", idempotency_key="call")
     assert engine.head("bucket", "other").generation < put(engine, "new").generation
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_in_the_place_of_a_blob_is_told_at_once(local, put, get, tmp_path, make):
+    put(local, "key", bytes(LARGE))
+    (blob,) = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+    blob.unlink()
+    make(blob)
+
+    with pytest.raises(IntegrityError, match="missing") as refused:
+        get(local, "key")
+
+    assert (refused.value.bucket, refused.value.key) == ("bucket", "key")
+    assert ("damaged", "key") in [(each.kind, each.subject) for each in local.maintenance.fsck()]
+    assert local.maintenance.scrub().damaged == 1
 
 
 def test_generations_grow_over_a_restart_even_if_the_last_object_is_gone(open_local, put, clock):
