@@ -33,9 +33,15 @@ class Segment:
     data: bytes = b""
 
     def fill(self, buffer: memoryview, offset: int) -> int:
-        """Fill `buffer` from `offset`, unverified; return the number of bytes, fewer only if the file ends before."""
+        """Fill `buffer` from `offset`, unverified; return the number of bytes.
+
+        They are fewer only if the file ends before, or its disk cannot read them.
+        """
         if self.descriptor >= 0:
-            return file_copies.read_into(self.descriptor, buffer, offset)
+            try:
+                return file_copies.read_into(self.descriptor, buffer, offset)
+            except OSError:
+                return 0
         data = self.data[offset : offset + len(buffer)]
         buffer[: len(data)] = data
         return len(data)

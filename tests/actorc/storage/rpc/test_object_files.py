@@ -181,6 +181,23 @@ def test_a_file_that_was_cut_is_an_error(opened, damage, key, tmp_path):
         files.copy(target.fileno(), 0, files.info.size)
 
 
+def test_bytes_that_the_disk_cannot_read_are_an_error_that_names_the_object(segments, tmp_path):
+    info, (segment, *_) = segments("one")
+    # no address of a process is zero, so reading there fails as it does on a broken disk
+    os.dup2(unreadable := os.open("/proc/self/mem", os.O_RDONLY), segment.descriptor)
+    os.close(unreadable)
+
+    with ObjectFiles(info, [segment]) as files, (tmp_path / "copy").open("wb") as copy:
+        for call in (
+            lambda: files.read(WHOLE),
+            lambda: files.read(ByteRange(5, 10)),
+            lambda: files.copy(copy.fileno(), 0, info.size),
+        ):
+            with pytest.raises(IntegrityError, match="block 0 of the object is damaged") as refused:
+                call()
+            assert (refused.value.bucket, refused.value.key) == ("bucket", "one")
+
+
 def test_a_view_of_a_file_that_was_cut_after_it_was_opened_is_refused(opened, damage):
     files = opened("one")
     os.truncate(damage("one", 0), MiB + 5)
