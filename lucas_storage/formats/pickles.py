@@ -16,7 +16,6 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +26,7 @@ from lucas_storage.signing import demand
 
 from .base import Encoded, Format, Source, private, stored, type_name
 from .pickle_header import Header, aligned, take_apart
-from .pickling import Unpickler, check_read_back, dump, place
+from .pickling import Unpickler, parts_of
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -154,12 +153,9 @@ def pickled_apart(value: Any, is_leaf: Callable[[Any], bool]) -> Pickled:
         RecursionError: It is nested too deeply.
     """
     name = type_name(value)
-    buffers: list[memoryview] = []
-    leaves: dict[int, tuple[int, Any]] = {}
-    text, taken = dump(value, buffers, name, partial(place, leaves, is_leaf, value))
-    check_read_back(value, taken)
+    text, buffers, leaves = parts_of(value, name, is_leaf)
     _log_once(name)
-    return Pickled(name, text, buffers, [leaf for _, leaf in leaves.values()])
+    return Pickled(name, text, buffers, leaves)
 
 
 def _refused_file(value: Any) -> bool:

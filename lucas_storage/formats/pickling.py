@@ -20,6 +20,25 @@ _IN_BAND: Final = 4096
 """Bytes below which a buffer stays within the pickle."""
 
 
+def parts_of(value: Any, name: str, is_leaf: Callable[[Any], bool]) -> tuple[bytes, list[memoryview], list[Any]]:
+    """Return the pickle of a value, its large buffers, and the leaves in it, which stand outside of the pickle.
+
+    Args:
+        value: The value.
+        name: Of its class, for errors.
+        is_leaf: Returns whether a value within it is a leaf.
+
+    Raises:
+        NoFormatError: The value, or one within it, refuses to be pickled, or to be made again of its pickle.
+        RecursionError: It is nested too deeply.
+    """
+    buffers: list[memoryview] = []
+    leaves: dict[int, tuple[int, Any]] = {}
+    text, taken = _dump(value, buffers, name, partial(_place, leaves, is_leaf, value))
+    _check_read_back(value, taken)
+    return text, buffers, [leaf for _, leaf in leaves.values()]
+
+
 def copied(value: Any) -> Any:
     """Return a copy of an object, as it would arrive in another process.
 
@@ -28,7 +47,7 @@ def copied(value: Any) -> Any:
         Exception: What its class raises when it is made again.
     """
     buffers: list[memoryview] = []
-    text, _ = dump(value, buffers, type_name(value), lambda _: None)
+    text, _ = _dump(value, buffers, type_name(value), lambda _: None)
     return _loaded(text, buffers, [])
 
 
@@ -36,16 +55,8 @@ def _loaded(text: bytes, buffers: Sequence[memoryview], leaves: list[Any]) -> An
     return Unpickler(memoryview(text), [memoryview(bytearray(buffer)) for buffer in buffers], leaves).load()
 
 
-def check_read_back(value: Any, taken: Reducers) -> None:
-    """Check that a value can be read back from its pickle.
-
-    Args:
-        value: The value, which was pickled.
-        taken: What took it apart.
-
-    Raises:
-        NoFormatError: It cannot; names the class and the reason.
-    """
+def _check_read_back(value: Any, taken: Reducers) -> None:
+    """Check that a value, which was pickled, can be read back."""
     if not taken.own:
         return
     found = _why_unreadable(value, taken)
@@ -69,7 +80,7 @@ def _why_unreadable(value: Any, taken: Reducers) -> str | None:
         # Of this process, and about to leave it: nothing of a stranger's is unpickled. Classes, functions and files
         # are not made again, so that reading defines none of them anew here.
         is_shared = partial(_is_never_remade, taken.foreign)
-        text, _ = dump(value, buffers, type_name(value), partial(place, shared, is_shared, None))
+        text, _ = _dump(value, buffers, type_name(value), partial(_place, shared, is_shared, None))
     except NoFormatError:
         return None
     try:
@@ -91,7 +102,7 @@ def _is_never_remade(foreign: set[type], value: Any) -> bool:
     )
 
 
-def place(leaves: dict[int, tuple[int, Any]], is_leaf: Callable[[Any], bool], root: Any, value: Any) -> int | None:
+def _place(leaves: dict[int, tuple[int, Any]], is_leaf: Callable[[Any], bool], root: Any, value: Any) -> int | None:
     """Return the position of a leaf among the leaves, each once; None for a value that is pickled."""
     # Values are kept with their ids, which are given again once a value is gone.
     if id(value) in leaves:
@@ -102,21 +113,10 @@ def place(leaves: dict[int, tuple[int, Any]], is_leaf: Callable[[Any], bool], ro
     return len(leaves) - 1
 
 
-def dump(
+def _dump(
     value: Any, buffers: list[memoryview], name: str, place: Callable[[Any], int | None]
 ) -> tuple[bytes, Reducers]:
-    """Return the pickle of a value, and what took it apart.
-
-    Args:
-        value: The value.
-        buffers: Takes its large buffers, which stand outside of the pickle.
-        name: Of its class, for errors.
-        place: Returns the position of a value among those that stand outside; None for one that is pickled.
-
-    Raises:
-        NoFormatError: The value, or one within it, refuses to be pickled.
-        RecursionError: It is nested too deeply.
-    """
+    """Return the pickle of a value, and what took it apart; `place` returns where those stand that are outside."""
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         try:

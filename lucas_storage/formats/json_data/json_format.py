@@ -15,6 +15,7 @@ from .json_scalars import numpy_scalars
 from .json_tags import ADDED, JSON_1, JSON_2, Dialect
 from .json_text import dumps, loads, refuse_constant
 from .plain_data import is_exact
+from .rare_tags import RareTags
 from .tagged_text import TaggedText
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _TAG: Final = b'{"$'
 """The begin of every tag as it is written; a quote within a text is escaped."""
 _REFERENCE: Final = f'"{TAG}"'.encode()
 _TAGS: Final = re.compile(rb'\{\s*"\$')
+_RARE_TAGS: Final = 256
+_RARE_LISTS: Final = 64
+"""Bytes of text for each tag, and for each list, from which on they are rare."""
 _SENSELESS: Final = (
     ValueError,
     TypeError,
@@ -66,9 +70,10 @@ class JsonFormat(Format):
             return as_stored
         data = source.read()
         try:
-            # A hook for every dict makes parsing slow, so it is used only where a tag may be.
             if _TAGS.search(data) is None:
                 return loads(data)
+            if _is_mostly_scalars(bytes(data)):
+                return RareTags(self.dialect.read).value(loads(data))
             return json.loads(str(data, "utf-8"), object_hook=self.dialect.read, parse_constant=refuse_constant)
         except _SENSELESS as error:
             raise DecodeError(f"an artifact of format {self.id} is not JSON as this version writes it") from error
@@ -104,6 +109,11 @@ def _exact(value: Any) -> bytes | None:
     data = dumps(value)
     # A key that looks like a tag: the user's own dict has to be told from one.
     return None if _holds(data, _TAG) else data
+
+
+def _is_mostly_scalars(data: bytes) -> bool:
+    """Return whether a parser that knows no tags gains more than it costs to look for them afterwards."""
+    return data.count(b"$") * _RARE_TAGS < len(data) and data.count(b"[") * _RARE_LISTS < len(data)
 
 
 def _holds(data: bytes, mark: bytes) -> bool:

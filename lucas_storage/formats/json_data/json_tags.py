@@ -89,7 +89,7 @@ class Dialect:
         return TaggedText(self.id, self.scalars, self.containers)
 
     def read(self, found: dict[str, Any]) -> Any:
-        """Return the value of a dict of JSON if it is a tag, else the dict; for `json.loads`, which reads inside out.
+        """Return the value of a dict of JSON if it is a tag, else the dict; what is in it has been read before.
 
         Raises:
             UnknownFormatError: The tag is unknown, in a dialect that has no others.

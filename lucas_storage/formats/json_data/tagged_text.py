@@ -139,7 +139,8 @@ def _ints(values: Collection[int]) -> list[str]:
 
 def _floats(values: Collection[float]) -> list[str]:
     if not all(map(math.isfinite, values)):
-        return [repr(value) if math.isfinite(value) else _not_finite(repr(value)) for value in values]
+        each = iter(_floats(list(filter(math.isfinite, values))))
+        return [next(each) if math.isfinite(value) else _not_finite(repr(value)) for value in values]
     return _many(values) if len(values) > _MANY else list(map(repr, values))
 
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from lucas_storage.containers import BUILT_IN, Parts, apart, holds, holds_beside_objects
 from lucas_storage.engine import adapter
-from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
 from lucas_storage.formats import holds_references
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.tables.lazy_tables import select
@@ -55,6 +54,7 @@ from . import union_choice
 from .conversions import converted, made_into, rekeyed
 from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .record_fields import Classes, fields_given, made
+from .subject import Subject
 
 _DECIDED_BY_VALUE: Final = (Record, OrNone, Either, OneOf, EnumOf)
 """Annotations that ask more of a value than its format gives."""
@@ -64,17 +64,15 @@ _DECIDED_BY_VALUE: Final = (Record, OrNone, Either, OneOf, EnumOf)
 class Call:
     """One call of a function, whose arguments are collected."""
 
-    function: str | None
-    """Its name, for errors; None outside any function."""
     policy: Policies
     classes: Classes
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a call: collects the tree of its value, and names it in every error."""
+    """One parameter of a call: collects the tree of its value."""
 
-    name: str | None
+    subject: Subject
     call: Call
     copies: dict[int, Any] = field(default_factory=dict)
     """Copies of objects, as `own_leaf` notes them."""
@@ -108,16 +106,16 @@ class Parameter:
             return self.node(value, annotation.inner, fresh=fresh)
         if kind not in SCALARS and kind not in BUILT_IN and adapter.is_lambda(value):
             # A Lambda has every attribute, so it would pass later checks and be stored as a value.
-            raise TypeError(wire_form.placeholder(f"parameter {self.name!r} of {self.call.function!r}"))
+            raise TypeError(wire_form.placeholder(str(self.subject)))
         return self._value(value, annotation, fresh=fresh)
 
     def _value(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # one case for each form
         match annotation:
             case Either():
-                chosen = self._told(partial(union_choice.of_value, value, annotation, self.call.classes))
+                chosen = self.subject.told(partial(union_choice.of_value, value, annotation, self.call.classes))
                 return self.node(value, chosen, fresh=fresh)
             case OneOf() | EnumOf():
-                return Done(self._told(partial(converted, value, annotation, self.call.classes)))
+                return Done(self.subject.told(partial(converted, value, annotation, self.call.classes)))
             case Columns():
                 return self._columns(value, annotation)
             case Word("ref"):
@@ -126,7 +124,7 @@ class Parameter:
             case Word(word) if annotation != ANY:
                 return self._word(value, word, fresh=fresh)
             case ListOf() | SetOf() | DictOf() | TupleOf() | TupleOfAnyLength() if _is_scalar(value):
-                raise TypeError(f"{self.subject()} {mismatch(value, shown(annotation))}")
+                raise TypeError(f"{self.subject} {mismatch(value, shown(annotation))}")
             case Record():
                 return self._record(value, annotation, fresh=fresh)
         return self._container(value, annotation, fresh=fresh)
@@ -136,7 +134,7 @@ class Parameter:
         word = _asked(wanted.inner)
 
         def chosen() -> Any:
-            table = value if is_ready(value, word) else self._fit(value, word, partial(lift, value, word))
+            table = value if is_ready(value, word) else self.subject.fitting(value, word, partial(lift, value, word))
             return own_leaf(select(table, wanted.columns, word))
 
         return self._pending(chosen, does_io=False)
@@ -144,7 +142,7 @@ class Parameter:
     def _word(self, value: Any, word: str, *, fresh: bool) -> Node:
         if is_ready(value, word):
             return Done(value if fresh else own_leaf(value, self.copies))
-        return self._pending(partial(self._fit, value, word, partial(lift, value, word)), does_io=False)
+        return self._pending(partial(self.subject.fitting, value, word, partial(lift, value, word)), does_io=False)
 
     def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
         keys = _keys_alone(value, annotation)
@@ -171,14 +169,14 @@ class Parameter:
         return branch(children, lambda values: self._rekeyed(make(values), annotation.keys))
 
     def _rekeyed(self, values: dict[Any, Any], keys: Annotation) -> dict[Any, Any]:
-        found: dict[Any, Any] = self._told(partial(rekeyed, values, keys, self.call.classes))
+        found: dict[Any, Any] = self.subject.told(partial(rekeyed, values, keys, self.call.classes))
         return found
 
     def _record(self, value: Any, annotation: Record, *, fresh: bool) -> Node:
         """Return the tree of an object with fields, or of data that becomes one."""
         wanted = dict(annotation.fields)
         cls = self.call.classes.get(annotation.name)
-        given = None if cls is None else self._told(partial(fields_given, value, annotation.kind, cls))
+        given = None if cls is None else self.subject.told(partial(fields_given, value, annotation.kind, cls))
         if cls is not None and given is not None:
             parts = Parts(list(given.values()), list(given), lambda fields: self._made(cls, given, fields))
         elif (found := apart(value)) is not None:
@@ -196,11 +194,11 @@ class Parameter:
             return made(cls, names, fields)
         except Exception as error:
             # Of its own class still: it is the user's, or that of a package that checks values.
-            error.add_note(f"It was raised when {self.subject()} was made into a {cls.__name__}.")
+            error.add_note(f"It was raised when {self.subject} was made into a {cls.__name__}.")
             raise
 
     def _reference(self, value: Any, annotation: Annotation) -> Node:
-        ref = self._attributed(partial(ArtifactRef.parse, value))
+        ref = self.subject.attributed(partial(ArtifactRef.parse, value))
         wanted = annotation.inner if isinstance(annotation, OrNone) else annotation
         if isinstance(wanted, Either):
             wanted = union_choice.of_artifact(ref, wanted)
@@ -208,7 +206,7 @@ class Parameter:
         if isinstance(wanted, Made):
             return self.node(value, annotation, fresh=False)
         if wanted == PATH and ref.format == TEXT and not ref.filename:
-            raise TypeError(f"{self.subject()} {mismatch('', PATH.name)}")
+            raise TypeError(f"{self.subject} {mismatch('', PATH.name)}")
         if ref.format == STREAM and isinstance(wanted, IteratorOf):
             return self._pending(partial(self._items, ref, wanted.items), does_io=True)
         # The reference that stands for None, which engines cannot carry: a parameter gets None itself.
@@ -229,12 +227,12 @@ class Parameter:
             recent = recent_data.copy_of(ref)
             if recent is not None:
                 return Done(recent)
-            value, refers = self._attributed(partial(load_data, ref))
+            value, refers = self.subject.attributed(partial(load_data, ref))
             # Made for this call, and nothing is left to be made in it.
             return self.node(value, annotation, fresh=True) if refers else Done(value)
-        value = self._attributed(partial(load, ref, word))
+        value = self.subject.attributed(partial(load, ref, word))
         if word not in (ANY.name, CHUNKS):
-            self._fit(value, word, partial(check, value, word))
+            self.subject.fitting(value, word, partial(check, value, word))
             return Done(value)
         # Data may hold references of its own, and becomes what the annotation asks. A pickle is what it was.
         kind = type(value)
@@ -251,41 +249,14 @@ class Parameter:
 
     def _each(self, found: Iterator[Any], annotation: Annotation) -> Iterator[Any]:
         end = object()
-        while (item := self._attributed(partial(next, found, end))) is not end:
+        while (item := self.subject.attributed(partial(next, found, end))) is not end:
             if type(item) is bytes and annotation in (ANY, BYTES):
                 yield item
             else:
                 yield resolved(self.node(item, annotation, fresh=True))
 
     def _pending(self, job: Callable[[], Any], *, does_io: bool) -> Pending:
-        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)
-
-    def _attributed(self, job: Callable[[], Any]) -> Any:
-        """Run a job; its errors name the function and the parameter."""
-        try:
-            return job()
-        except ArtifactError as error:
-            error.function = error.function or self.call.function
-            error.param = error.param or self.name
-            raise
-
-    def _fit(self, value: Any, word: str, job: Callable[[], Any]) -> Any:
-        try:
-            return job()
-        except (TypeError, DecodeError, NoFormatError) as error:
-            # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
-            raise TypeError(f"{self.subject()} {mismatch(value, word)}") from error
-
-    def _told(self, job: Callable[[], Any]) -> Any:
-        """Run a job; its type errors begin with the name of the parameter."""
-        try:
-            return job()
-        except TypeError as error:
-            raise TypeError(f"{self.subject()} {error}") from error
-
-    def subject(self) -> str:
-        """Return what errors call the value."""
-        return f"parameter {self.name!r} of {self.call.function!r}" if self.name else "the value"
+        return Pending(lambda _: Done(self.subject.attributed(job)), Done(None), does_io)
 
 
 def _is_scalar(value: Any) -> bool:

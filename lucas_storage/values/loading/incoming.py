@@ -14,6 +14,7 @@ from lucas_storage.values.wire_form import too_deep
 
 from .argument_tree import Call, Parameter
 from .record_fields import Classes
+from .subject import Subject
 
 
 def resolve(
@@ -39,10 +40,13 @@ def resolve(
         TypeError: A value does not convert to the annotation of its parameter, or is a placeholder.
         ValueError: A value contains itself.
     """
-    call = Call(function, policy, classes)
+    call = Call(policy, classes)
     try:
         # One tree for all parameters, so that their artifacts are loaded at the same time.
-        nodes = [_node(Parameter(name, call), value, annotations.get(name, ANY)) for name, value in given.items()]
+        nodes = [
+            _node(Parameter(Subject(name, function), call), value, annotations.get(name, ANY))
+            for name, value in given.items()
+        ]
         values = resolved(branch(nodes, list))
     except RecursionError as error:
         raise ValueError(too_deep(f"an argument of {function!r}")) from error
@@ -62,7 +66,7 @@ def value_of(value: Any, annotation: Any = None) -> Any:
     """
     classes: dict[str, type] = {}
     wanted = ANY if annotation is None else read(annotation, classes=classes)
-    parameter = Parameter(None, Call(None, ByOptions(), classes))
+    parameter = Parameter(Subject(None, None), Call(ByOptions(), classes))
     try:
         return resolved(_node(parameter, value, wanted))
     except RecursionError as error:
@@ -73,4 +77,4 @@ def _node(parameter: Parameter, value: Any, annotation: Annotation) -> Node:
     try:
         return parameter.node(value, annotation, fresh=False)
     except RecursionError as error:
-        raise ValueError(too_deep(parameter.subject())) from error
+        raise ValueError(too_deep(str(parameter.subject))) from error

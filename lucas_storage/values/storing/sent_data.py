@@ -9,7 +9,7 @@ from typing import Any
 from lucas_storage.formats import encode_scalars, is_exact, is_registered, may_hold_references
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_data.plain_data import SCALARS, of_kind
-from lucas_storage.refs import ArtifactRef, inline_json, inline_ref
+from lucas_storage.refs import ArtifactRef, inline_json, inline_json_each, inline_ref
 from lucas_storage.values import recent_data, wire_form
 from lucas_storage.values.own_copy import small_copy
 
@@ -61,7 +61,7 @@ def _elements_of_kind(values: Collection[Any], kind: type, policy: Policies) -> 
     if found is None or not is_inline(max(map(len, found[1])), policy.inline_max):
         return [_element(value, policy) for value in values]
     fmt, texts = found
-    return [inline_json(fmt.id, text) for text in texts]
+    return inline_json_each(fmt.id, texts)
 
 
 def _element(value: Any, policy: Policies) -> Any:

@@ -341,6 +341,24 @@ def test_a_value_is_written_the_same_alone_and_among_others(value):
     )
 
 
+@given(_values)
+def test_a_value_comes_back_the_same_among_many_numbers(value):
+    numbers = [0.5] * 5000
+
+    for among in ((*numbers, value), [numbers, {"a": [numbers, [value]], "b": value}, value]):
+        assert shape(among) == shape(trip(JSON_2, among))
+
+
+def test_a_tag_that_is_unknown_is_refused_among_many_numbers():
+    text = b'{"a":[%b{"$new":1}],"b":{"$artifact":1}}' % (b"0.5," * 5000)
+
+    with pytest.raises(UnknownFormatError, match="upgrade lucas-storage for '\\$new'"):
+        JSON_2.decode(MemorySource(text), None)
+    assert JSON_1.decode(MemorySource(text), None)["a"][-1] == {"$new": 1}
+    with pytest.raises(DecodeError):
+        JSON_1.decode(MemorySource(text.replace(b"$new", b"$int")), None)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
