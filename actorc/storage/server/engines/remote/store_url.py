@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +36,8 @@ _CREDENTIALS: Final[Mapping[str, str]] = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",
     "remote+memory": "",
 }
+_ENDPOINTS: Final[Mapping[str, tuple[str, ...]]] = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+"""Variables with the address of a store, as Amazon's own programs read them, the first that is set."""
 _FLAGS: Final = {"yes": True, "no": False}
 
 
@@ -77,7 +80,7 @@ class StoreUrl:
             scheme=url.scheme,
             bucket=url.netloc,
             root=root and f"{root}/",
-            endpoint=_endpoint(parameters.get("endpoint", "")),
+            endpoint=_endpoint(parameters.get("endpoint", "") or _endpoint_of_environment(url.scheme)),
             region=parameters.get("region", ""),
             timeout=_seconds(parameters.get("timeout", str(_DEFAULT_TIMEOUT))),
             staging=_directory(parameters.get("staging")),
@@ -161,13 +164,19 @@ def _query(url: SplitResult) -> dict[str, str]:
     return parameters
 
 
+def _endpoint_of_environment(scheme: str) -> str:
+    # obstore reads it, too, but then refuses http, and a proxy of the environment would stand before this machine
+    return next(filter(None, map(os.environ.get, _ENDPOINTS.get(scheme, ()))), "")
+
+
 def _endpoint(text: str) -> str:
     if not text:
         return ""
     scheme, found, place = text.partition("://")
     if scheme not in {"http", "https"} or not found or "@" in place or not _host(text):
         raise InvalidParameterError(
-            "the endpoint of a store begins with http:// or https:// and holds no credentials; correct it"
+            "the endpoint of a store begins with http:// or https:// and holds no credentials; correct it in the "
+            "URL, or in AWS_ENDPOINT_URL"
         )
     return text.rstrip("/")
 

@@ -220,6 +220,23 @@ def asked():
         server.shutdown()
 
 
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_store_that_the_environment_names_is_asked_over_plain_http_as_well(asked, monkeypatch, nowhere, variable):
+    port, paths = asked
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+    with pytest.raises(StorageError, match=f"s3://bucket at http://127.0.0.1:{port}"):
+        open_engine("s3://bucket?timeout=1")
+
+    assert paths[0].startswith("/bucket")
+
+
+def test_a_wrong_endpoint_of_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "host:9000")
+
+    with pytest.raises(InvalidParameterError, match="AWS_ENDPOINT_URL"):
+        open_engine("s3://bucket")
+
+
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
 def test_a_store_on_this_machine_is_asked_whatever_proxy_is_named(asked, monkeypatch, nowhere, host, variable):
