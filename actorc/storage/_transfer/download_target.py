@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from actorc.storage.files.unsized_files import refuse_irregular
+from actorc.storage.rules import MiB
 
 
 def check_target(path: Path, overwrite: bool) -> None:
@@ -54,6 +56,11 @@ def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
+_LARGE: Final = 16 * MiB
+"""Bytes of a replaced file from which it is given back on another thread."""
+_NAME_ONLY: Final = getattr(os, "O_PATH", os.O_RDONLY)  # needs no permission to read the file
+
+
 def publish(temporary: Path, target: Path, overwrite: bool) -> None:
     """Rename a complete file to `target`, keeping the mode of an existing target.
 
@@ -63,7 +70,8 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
     if overwrite:
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
+        with _released_elsewhere(target):
+            temporary.replace(target)
         return
     # a link fails if the target exists; a rename would replace a file that was made since the check
     try:
@@ -74,3 +82,24 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
         # a file system without hard links; only the window between check and rename is unguarded there
         check_target(target, overwrite)
         temporary.replace(target)
+
+
+@contextmanager
+def _released_elsewhere(target: Path) -> Iterator[None]:
+    """Let another thread give back the room of `target`, if it is large and the block replaces it.
+
+    The last one who lets go of a file gives back its blocks and its pages, which takes 50 ms and more for 256 MiB.
+    """
+    descriptor = -1
+    with suppress(OSError):  # there is no such file, or this process can open no more
+        if target.stat().st_size >= _LARGE:
+            descriptor = os.open(target, _NAME_ONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            release = threading.Thread(target=os.close, args=(descriptor,), name="storage-replaced", daemon=True)
+            try:
+                release.start()
+            except RuntimeError:  # this process can have no more threads
+                os.close(descriptor)

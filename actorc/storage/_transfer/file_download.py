@@ -64,6 +64,7 @@ class _FileDownload:
         # until a task takes it: the first one, which runs alone, and fetches all as long as it does
         self._first: FirstStream | None = first
         self._info = first.info
+        self._answered = first.answered
         self._deadline = deadline
         self._progress = progress
         self._done = 0
@@ -76,7 +77,7 @@ class _FileDownload:
 
     def fill(self, file: PartFile) -> None:
         """Fetch the steps that no earlier process has left in the file."""
-        streams = StreamCount()
+        streams = StreamCount(answered=self._answered)
         runs = StepRuns(self._missing(file), lambda: streams.count)
         with TaskGroup[None](self._moved, streams) as group:
             self._start(file, runs, group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -38,9 +39,11 @@ class FirstStream:
     ) -> None:
         self.download = Download(block_size=MIN_STEP)
         """What has arrived."""
+        self.answered = 0.0
+        """Seconds until the server had answered."""
         self._first: bytes | memoryview = b""
         self._scope = cancellation.CancelScope()
-        deadline = Deadline(timeout)
+        deadline, began = Deadline(timeout), time.monotonic()
         # in a scope of its own: the call outlives the scope of the thread that begins it
         with cancellation.running(self.cancel), cancellation.entered(self._scope):
             if deferred:
@@ -48,6 +51,7 @@ class FirstStream:
             self._stream = remote.read(bucket, key, self.download, timeout=deadline.left())
             if not deferred:
                 self._first = next(self._stream, b"")
+        self.answered = time.monotonic() - began
 
     @property
     def info(self) -> ObjectInfo:

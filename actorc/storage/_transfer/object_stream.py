@@ -30,6 +30,7 @@ _OVERLAP: Final = 4 * MiB
 
 _IDLE: Final = 0.5
 """Processor seconds a second: streams whose bytes are put in order on another thread cost more than they gain above."""
+_counted: Final = partial(StreamCount, idle=_IDLE)
 
 
 class ObjectStream:
@@ -47,7 +48,7 @@ class ObjectStream:
         generation: The generation; None for the current one.
         if_match: The etag that the object must have.
         timeout: Seconds for the whole stream, from the first piece that is asked for; None for no limit.
-        counted: Makes what decides on the number of streams, given what returns the processor seconds that were used.
+        counted: Makes what decides on the number of streams, given `busy` and `answered` of `StreamCount`.
 
     Attributes:
         received: Bytes that were taken.
@@ -63,7 +64,7 @@ class ObjectStream:
         *,
         if_match: str | None = None,
         timeout: float | None = None,
-        counted: Callable[[Callable[[], float]], StreamCount] = lambda used: StreamCount(busy=used, idle=_IDLE),
+        counted: Callable[..., StreamCount] = _counted,
     ) -> None:
         self._info: ObjectInfo | None = None
         self.received = 0
@@ -100,7 +101,7 @@ class ObjectStream:
         download = Download(self._part, self._generation)
         stream = self._remote.read(self._bucket, self._key, download, if_match=self._if_match, timeout=self._timeout)
         with closing(stream):
-            first = next(stream, None)
+            first = self._waited.result(partial(next, stream, None))
             self._info = download.info
             if first is None:
                 return
@@ -123,7 +124,7 @@ class ObjectStream:
 
     def _follow_link(self, stream: Stream) -> Generator[bytes | memoryview, None, None]:
         """Yield what follows the first piece, by one stream or several in turns."""
-        streams = self._counted(lambda: self._waited.used)
+        streams = self._counted(busy=lambda: self._waited.used, answered=self._waited.seconds)
         while True:
             with closing(stream[1]):
                 yield from self._alone(stream, streams)

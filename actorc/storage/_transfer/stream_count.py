@@ -18,6 +18,8 @@ _PATIENCE: Final = 3
 """Measurements in which they must show it: a new connection is slow at first."""
 _PAUSE: Final = 8
 """Measurements until more streams are tried again, the first time; twice as many after each further failure."""
+_LONG: Final = 0.01
+"""Seconds until the first bytes come over a long link at least."""
 _BUSY: Final = 0.9
 """Processor seconds a second, above which this process and not the link is the limit."""
 
@@ -37,6 +39,8 @@ class StreamCount:
         most: Streams at most.
         busy: Returns the processor seconds that this process has used so far.
         idle: Processor seconds a second below which more streams are tried.
+        answered: Seconds until the first bytes came. If they are many, the link is long, and the first measurement
+            shorter by half: one stream leaves most of such a link unused meanwhile.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class StreamCount:
         most: int = MOST_STREAMS,
         busy: Callable[[], float] = time.process_time,
         idle: float = _BUSY,
+        answered: float = 0.0,
     ) -> None:
         self.count = 1
         """Streams to use now."""
         self._unit = unit
         # bytes of each stream and seconds of this measurement at least
-        self._least = first, _INTERVAL / 2
+        share = 2 if answered >= _LONG else 1
+        self._least = first // share, _INTERVAL / 2 / share
         self._most = most
         self._busy = busy
         self._idle = idle

@@ -21,7 +21,6 @@ from actorc.storage import (
     StorageError,
 )
 from actorc.storage._rpc import cancellation
-from actorc.storage._transfer import object_stream
 from actorc.storage._transfer.object_stream import ObjectStream
 from actorc.storage._transfer.stream_count import StreamCount
 from actorc.storage.models import WHOLE, ByteRange
@@ -102,7 +101,7 @@ def _no_thread_is_left():
 
 
 def opened(client, count=4, key="key", part=WHOLE, *, back=None, **options):
-    return ObjectStream(client._remote, "bucket", key, part, counted=lambda _: Streams(count, back), **options)
+    return ObjectStream(client._remote, "bucket", key, part, counted=lambda **_: Streams(count, back), **options)
 
 
 def joined(stream):
@@ -287,7 +286,11 @@ def test_the_time_for_all_streams_is_one(client, relay):
 @pytest.fixture
 def several(monkeypatch):
     """Let all clients read large objects by four streams, whatever the link is like."""
-    monkeypatch.setattr(object_stream, "StreamCount", lambda **_: Streams(4))
+    monkeypatch.setattr(
+        ObjectStream.__init__,
+        "__kwdefaults__",
+        {**ObjectStream.__init__.__kwdefaults__, "counted": lambda **_: Streams(4)},
+    )
 
 
 def into(client):

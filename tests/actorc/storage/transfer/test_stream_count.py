@@ -74,8 +74,8 @@ def test_a_small_transfer_is_over_before_anything_is_decided():
 
 
 def test_the_first_measurement_is_the_shortest_since_one_stream_alone_uses_a_long_link_meanwhile():
-    def moved_before_company(measured):
-        streams, moved = StreamCount(busy=lambda: 0.0), 0
+    def moved_before_company(measured, answered=0.0):
+        streams, moved = StreamCount(busy=lambda: 0.0, answered=answered), 0
         while streams.count == 1:
             moved += 1
             streams.moved(MiB, 1, moved / measured)
@@ -84,6 +84,9 @@ def test_the_first_measurement_is_the_shortest_since_one_stream_alone_uses_a_lon
     # the first MiB begins it, and each MiB behind it counts
     assert moved_before_company(10) == 1 + 2
     assert moved_before_company(400) == pytest.approx(1 + 400 / 20, abs=1)
+    # of a link whose first bytes took long, that is known at once
+    assert moved_before_company(10, answered=0.02) == 1 + 1
+    assert moved_before_company(400, answered=0.02) == pytest.approx(1 + 400 / 40, abs=1)
 
 
 def test_bytes_that_buffers_take_at_once_are_not_measured():
