@@ -6,10 +6,13 @@ the bytes claim are compared with these limits before memory or disk is used for
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from .errors import LimitError
 
+STORE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""Logical name of a store in references and settings; a label, so that it can stand in a URI and in a variable."""
 EXPANSION: Final = 100
 """Largest ratio of a decoded table to its stored bytes, unless `LUCAS_STORAGE_MAX_EXPANSION` has another one. Tables of
 text and numbers reach 3 to 30 with the usual codecs."""

@@ -28,6 +28,7 @@ from actorc.storage.units import shown_size
 
 from .errors import InvalidRefError
 from .handles import ArtifactStat, handle_for, html_of
+from .limits import STORE_NAME
 
 Kind: TypeAlias = Literal["blob", "manifest", "inline"]
 
@@ -37,7 +38,6 @@ _STORED: Final = "lucas://"
 _INLINE: Final = "lucas:inline?"
 _MUST_UNDERSTAND: Final = "!"
 
-STORE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _FORMAT = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,62}/)?[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")

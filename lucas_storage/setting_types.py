@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from actorc.storage.files.private_files import check_writers, is_readable_by_others
 from actorc.storage.rules import check_key
 
-from .refs import STORE_NAME
+from .limits import STORE_NAME
 
 log = logging.getLogger(__name__)
 

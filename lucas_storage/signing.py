@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from .errors import UnsafeFormatError
-from .refs import ArtifactRef
+
+if TYPE_CHECKING:
+    # Settings name the keys, and most commands need no reference.
+    from .refs import ArtifactRef
 
 _VERSION: Final = b"lucas-ref-1"
 _HOW: Final = (

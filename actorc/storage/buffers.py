@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Final
 
 from .errors import InvalidParameterError
@@ -48,4 +47,6 @@ def _of_bytes(view: memoryview, buffer: Buffer) -> memoryview:
     except TypeError:
         # Not a format of the struct module in native order, which is all that `cast` takes. Of `buffer`, not of `view`:
         # where the collector meets a view whose owner is a view, Python 3.11 and 3.12.1 end by a segmentation fault.
+        from pickle import PickleBuffer  # noqa: PLC0415  # few buffers need it, and every command starts sooner
+
         return PickleBuffer(buffer).raw()

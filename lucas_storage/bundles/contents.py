@@ -23,9 +23,9 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB, check_bucket, check_key
 from lucas_storage.artifacts.blobs import prefix_of
 from lucas_storage.errors import BundleError, InvalidRefError
+from lucas_storage.limits import STORE_NAME
 from lucas_storage.records import record_store
 from lucas_storage.records.ulid import is_ulid
-from lucas_storage.refs import STORE_NAME
 
 VERSION: Final = 1
 NAME: Final = "bundle.json"

@@ -107,3 +107,28 @@ def test_a_command_searches_its_own_modules_for_no_garbage_and_a_script_is_searc
 def _collections_of(code):
     code += "; import gc; print(sum(each['collections'] for each in gc.get_stats()))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_settings_and_the_client_of_a_command_import_nothing_of_artifacts():
+    code = "import sys, lucas_storage.cli.session, actorc.storage.client; print(*sorted(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert set(found.split()) & {"lucas_storage.refs", "lucas_storage.formats", "pickle"} == set()
+
+
+@pytest.mark.parametrize(("call", "said"), [("make_rare", ""), ("make_usual", "looked through\n")])
+def test_a_command_is_not_looked_through_for_garbage_as_it_ends_but_the_script_of_a_user_is(call, said):
+    code = f"""
+from lucas_storage.cli import garbage_collection
+garbage_collection.make_rare()
+garbage_collection.{call}()
+class Circle:
+    def __del__(self):
+        print("looked through")
+circle = Circle()
+circle.own = circle
+del circle
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert ran.stdout == said
