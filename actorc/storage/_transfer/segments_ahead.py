@@ -21,6 +21,10 @@ _LEAST: Final = 2 * MiB
 _MOST: Final = 4 * MiB
 _HELD: Final = 2
 """Segments for each stream: the one that it fetches, and one that waits to be fetched or to be taken."""
+_UNDER_WAY: Final = MiB
+"""Bytes of a segment with which the next one is asked for, so that a stream does not stand still for a round trip."""
+_ENDING: Final = 2
+"""Threads whose segments are nearly there, beside those that are counted; each has a connection of its own."""
 
 
 class Segment:
@@ -36,21 +40,36 @@ class Segment:
         self.crc32c = 0
         """The CRC-32C of the bytes that have come, once all of them were taken."""
 
-    def fetch(self, begin: Callable[[ByteRange], Stream], flows: Callable[[], None]) -> None:
-        """Fetch the bytes; an error is for the thread that takes them. `flows` is called whenever some have come."""
+    def fetch(
+        self, begin: Callable[[ByteRange], Stream], flows: Callable[[], None], nearly: Callable[[], None]
+    ) -> None:
+        """Fetch the bytes; an error is for the thread that takes them.
+
+        Args:
+            begin: Begins a stream of the range.
+            flows: Called whenever some have come.
+            nearly: Called once: all are here but those that are under way by now, or there will be no more.
+        """
         end: BaseException | None = None
+        left, is_told = self.part.length or 0, False
         try:
             download, stream = begin(self.part)
             try:
                 for piece in stream:
                     flows()
                     self._pieces.put(piece)
+                    left -= len(piece)
+                    if left <= _UNDER_WAY and not is_told:
+                        is_told = True
+                        nearly()
             finally:
                 self.crc32c = download.sums.whole()
                 stream.close()
         except BaseException as error:  # noqa: BLE001  # raised again by `take`
             end = error
         self._pieces.put(end)
+        if not is_told:
+            nearly()
 
     def take(self) -> bytes | memoryview | None:
         """Wait for the next piece, and return it; None behind the last."""
@@ -76,28 +95,28 @@ class SegmentsAhead:
         self._begin = begin
         self._next, self._stop = first, stop
         self._segments: deque[Segment] = deque()
-        # the same, for the threads; None ends the one that gets it
+        # guards the segments that nobody fetches yet, and the number of those that are fetched
+        self._lock = threading.Lock()
+        self._ready: deque[Segment] = deque()
+        self._fetched = self._streams = 0
+        # those for the threads; None ends the one that gets it
         self._waiting: SimpleQueue[Segment | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._leaving = 0
-        # set without a lock: a segment that is begun all the same fails, since its scope is cancelled
-        self._is_over = False
         self._flowing: set[threading.Thread] = set()
         self._scope = cancellation.CancelScope()
 
     @property
     def flowing(self) -> int:
-        """Threads that have received bytes, of those that stay."""
-        return len(self._flowing) - self._leaving
+        """Threads that have received bytes."""
+        return len(self._flowing)
 
     def reach(self, streams: int) -> None:
         """Fetch ahead by so many streams; begin no segment any more if it is one, which needs no segments."""
-        while len(self._threads) - self._leaving > streams:
-            self._leaving += 1
-            self._waiting.put(None)
+        self._streams = streams
         while streams > 1 and self._next < self._stop and len(self._segments) < _HELD * streams:
             self._begin_segment(streams)
-        for _ in range(min(streams, len(self._segments)) - (len(self._threads) - self._leaving)):
+        self._share_out()
+        for _ in range(min(streams + _ENDING, len(self._segments)) - len(self._threads)):
             self._begin_thread()
 
     def first(self) -> Segment | None:
@@ -119,7 +138,15 @@ class SegmentsAhead:
         segment = Segment(ByteRange(self._next, size))
         self._next += size
         self._segments.append(segment)
-        self._waiting.put(segment)
+        self._ready.append(segment)
+
+    def _share_out(self, ended: int = 0) -> None:
+        """Give segments to threads, for as many as there are streams; so many of those before are nearly there."""
+        with self._lock:
+            self._fetched -= ended
+            while self._ready and self._fetched < self._streams:
+                self._fetched += 1
+                self._waiting.put(self._ready.popleft())
 
     def _begin_thread(self) -> None:
         # a copy of the context, since the scope and the span of the caller are context variables
@@ -131,16 +158,19 @@ class SegmentsAhead:
     def _fetch(self) -> None:
         this = threading.current_thread()
         with cancellation.entered(self._scope):
-            while (segment := self._waiting.get()) is not None and not self._is_over:
-                segment.fetch(self._begin, lambda: self._flowing.add(this))
+            while (segment := self._waiting.get()) is not None:
+                segment.fetch(self._begin, lambda: self._flowing.add(this), lambda: self._share_out(1))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over = True
+        # those that wait for a thread fail at once, since their scope is cancelled
         self._scope.cancel()
-        self.reach(0)
+        with self._lock:
+            self._ready.clear()
+        for _thread in self._threads:
+            self._waiting.put(None)
         for thread in self._threads:
             if thread.ident is not None:  # an interrupt may have kept it from starting
                 thread.join()
