@@ -36,7 +36,18 @@ def index_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("damaged", *damage)
     for table, row, *_ in connection.execute("PRAGMA foreign_key_check").fetchall():
         yield Finding("inconsistent", str(table), f"row {row} names a bucket or an upload that is not there")
-    yield from _dropped(connection)
+
+
+def dropped_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Yield what a start had to drop at the end of the log; the index has had no contradiction since."""
+    for (stored,) in connection.execute("SELECT value FROM meta WHERE name = 'dropped'"):
+        dropped = json.loads(stored)
+        yield Finding(
+            "dropped",
+            "meta.db-wal",
+            f"its end of {dropped['frames']} pages was damaged at the start of {utc(dropped['at_us']):%Y-%m-%d %H:%M} "
+            "UTC; it held the last change before, which a power cut had interrupted, or which is lost",
+        )
 
 
 def inspect(path: Path) -> list[Finding]:
@@ -52,14 +63,3 @@ def inspect(path: Path) -> list[Finding]:
         with presence.leaving():
             found = startup.find_damage(directory.database, directory.store_id, was_open=was_open)
             return [Finding("damaged", *damage) for damage in found]
-
-
-def _dropped(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for (stored,) in connection.execute("SELECT value FROM meta WHERE name = 'dropped'"):
-        dropped = json.loads(stored)
-        yield Finding(
-            "dropped",
-            "meta.db-wal",
-            f"its end of {dropped['frames']} pages was damaged at the start of {utc(dropped['at_us']):%Y-%m-%d %H:%M} "
-            "UTC; it held the last change before, which a power cut had interrupted, or which is lost",
-        )

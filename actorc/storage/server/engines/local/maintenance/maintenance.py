@@ -17,7 +17,7 @@ from actorc.storage.server.engines.times import Clock
 from .checkpointer import Checkpointer
 from .election import MaintenanceLock
 from .fsck import blob_findings, contradictions
-from .fsck_index import Finding
+from .fsck_index import Finding, dropped_findings
 from .garbage import GarbageCollector
 from .orphans import Orphans
 from .restoration import Restoration
@@ -124,7 +124,7 @@ class Maintenance:
         Objects and bytes that were counted wrong are corrected, unless the index is damaged.
         """
         with self._index.reading() as connection:
-            in_index = list(contradictions(connection))
+            in_index = [*contradictions(connection), *dropped_findings(connection)]
             in_blobs = list(blob_findings(connection, self._blobs, self._staging))
         if not any(finding.kind == "damaged" for finding in in_index):
             wrong = self._index.run(tally.recount)

@@ -269,6 +269,25 @@ def test_leftovers_of_a_crash_are_put_away_at_the_start(open_local, local, put, 
     engine.sweep()
 
 
+def test_leftovers_of_a_crash_that_cut_off_a_change_are_removed_after_their_days(
+    open_local, local, put, tmp_path, clock
+):
+    put(local, "key", b"cut off")
+    crash(tmp_path, local)
+    plant(tmp_path, 1)
+    log = tmp_path / "data" / "meta" / "meta.db-wal"
+    written = bytearray(log.read_bytes())
+    written[len(written.rstrip(b"\0")) - 1] ^= 1
+    log.write_bytes(written)
+
+    engine = open_local(quarantine_days=2)
+    assert len(said(engine, "dropped")) == len(put_away(tmp_path)) == 1
+    clock.now += 3 * DAY
+    engine.sweep()
+
+    assert put_away(tmp_path) == []
+
+
 @pytest.mark.usefixtures("few")
 def test_more_than_a_crash_leaves_refuses_the_start_and_moves_nothing(open_local, local, put, get, tmp_path):
     put(local, "key", bytes(LARGE))

@@ -298,6 +298,25 @@ def test_a_directory_whose_server_was_killed_is_backed_up_with_its_log(
     assert get(restored(target), "last") == b"only in the log"
 
 
+def test_a_backup_of_an_index_whose_last_change_a_kill_cut_off_restores(
+    filled, data, target, tmp_path, open_local, contents, put
+):
+    before = contents(filled)
+    put(filled, "last", b"cut off")
+    shutil.copytree(data, tmp_path / "killed")
+    log = tmp_path / "killed" / "meta" / "meta.db-wal"
+    written = bytearray(log.read_bytes())
+    written[len(written.rstrip(b"\0")) - 1] ^= 1
+    log.write_bytes(written)
+    engine = open_local("killed")
+    assert [finding.kind for finding in engine.maintenance.fsck()] == ["dropped"]
+
+    back_up(tmp_path / "killed", target)
+
+    assert restore(target, tmp_path / "restored").findings == []
+    assert contents(open_local("restored")) == contents(engine) == before
+
+
 def test_a_directory_whose_index_has_lost_its_log_is_refused(filled, data, target, tmp_path):
     killed = tmp_path / "killed"
     shutil.copytree(data, killed)
