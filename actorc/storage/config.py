@@ -27,6 +27,7 @@ DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a call may take if nothing else is given."""
 DEFAULT_PORT: Final = 9000
 NO_KEYS: Final = "nowhere"
+_GIVEN: Final = "the arguments"
 _ARGUMENTS: Final = frozenset({"the access_key argument", "the secret_key argument"})
 
 
@@ -85,6 +86,11 @@ class ClientOptions:
     def endpoint(self) -> OriginatedEndpoint:
         """All endpoints as one text, as `resolve` takes it."""
         return OriginatedEndpoint(",".join(self.endpoints), self.endpoint_origin)
+
+    @property
+    def found_key_origin(self) -> str:
+        """Origin of the keys if they were found; empty if they are arguments, or there are none."""
+        return "" if self.key_origin in {NO_KEYS, _GIVEN} else self.key_origin
 
     def address(self, endpoint: str) -> str:
         """Return one of the endpoints with its origin, for error messages."""
@@ -227,7 +233,7 @@ def _keys(told: Keys, local: LocalEndpoint | None, *, is_named: bool) -> tuple[s
             "an access key and a secret key go together; pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
         )
     is_argument = {told.access.origin, told.secret.origin} & _ARGUMENTS
-    return access, secret, "the arguments" if is_argument else NO_KEYS if access is None else told.access.origin
+    return access, secret, _GIVEN if is_argument else NO_KEYS if access is None else told.access.origin
 
 
 def _tls_files(told: ToldSettings, **given: str | os.PathLike[str] | None) -> dict[str, Path | None]:

@@ -63,7 +63,9 @@ class Rpc:
         self._options = options
         self._retry = retry
         self._signer = (
-            Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
+            Signer(options.access_key, options.secret_key, origin=options.found_key_origin)
+            if options.access_key and options.secret_key
+            else None
         )
         self._endpoints = Endpoints(options.endpoints)
         self._transports: dict[str, Transport] = {

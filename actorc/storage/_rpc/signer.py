@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actorc.storage._wire.call_signing import Metadata, derived_key, sign_clock, sign_request
-from actorc.storage.errors import ClockSkewError, StorageError
+from actorc.storage.errors import ClockSkewError, StorageError, UnauthenticatedError
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,16 @@ class Signer:
         access_key: Names the key.
         secret_key: The secret; only the key derived from it is kept.
         clock: Seconds since 1970-01-01 UTC.
+        origin: Where the key was found, if another one may be there by now; for messages.
     """
 
-    def __init__(self, access_key: str, secret_key: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, access_key: str, secret_key: str, clock: Callable[[], float] = time.time, *, origin: str = ""
+    ) -> None:
         self._access_key = access_key
         self._key = derived_key(secret_key)
         self._clock = clock
+        self._origin = origin
         self._ahead_ms = 0
 
     def sign(self, method: str, body: bytes) -> tuple[Metadata, int]:
@@ -48,7 +52,8 @@ class Signer:
         """Adopt the server's clock if `error` proves it; return whether signing again may help.
 
         Only a server that has the key can sign its time, and only for this call. A time without that signature, or
-        one that differs by more than a day, is ignored, and the message of `error` then explains why.
+        one that differs by more than a day, is ignored, and the message of `error` then explains why. That of an error
+        which refuses a key that was found says where.
 
         Args:
             error: The error that the server answered with.
@@ -56,7 +61,10 @@ class Signer:
             request_id: Request id of the call.
             date_ms: The time that `sign` returned for the call.
         """
-        if not isinstance(error, ClockSkewError) or error.server_time_us is None:
+        if not isinstance(error, ClockSkewError):
+            self._explain(error)
+            return False
+        if error.server_time_us is None:
             return False
         ahead_ms = error.server_time_us // 1000 - self._now_ms()
         proof = sign_clock(self._key, method, request_id, date_ms, error.server_time_us)
@@ -76,6 +84,13 @@ class Signer:
             return False
         self._take_over(ahead_ms)
         return True
+
+    def _explain(self, error: StorageError) -> None:
+        if isinstance(error, UnauthenticatedError) and not error.retryable and self._origin:
+            error.message += (
+                f"; this client took its key from {self._origin} when it was made, and a local server that ended and "
+                "was started again has another one; if it did, make a new client"
+            )
 
     def _take_over(self, ahead_ms: int) -> None:
         # no lock: threads that correct it at once set nearly the same value

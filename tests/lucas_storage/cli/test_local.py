@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import lucas_storage
-from actorc.storage import InvalidParameterError, NetworkError, RetryPolicy, StorageClient
+from actorc.storage import InvalidParameterError, NetworkError, RetryPolicy, StorageClient, UnauthenticatedError
 from actorc.storage.config import OriginatedEndpoint
 from lucas_storage.local_service import local as module
 from lucas_storage.local_service.service import LocalService
@@ -249,6 +249,18 @@ def test_a_server_that_ended_in_order_leaves_no_key_to_the_next_one(local, tmp_p
     wait_for_the_end(tmp_path / "data")
     with local(tmp_path / "data") as storage:
         assert storage.client().access_key != first
+
+
+def test_a_client_of_a_server_that_ended_in_order_is_told_to_be_made_anew(local, tmp_path, wait_for_the_end):
+    data = tmp_path / "data"
+    with local(data, port=0) as storage:
+        client = StorageClient(retry=RetryPolicy(attempts=1))
+        port = int(storage.endpoint.rpartition(":")[2])
+    wait_for_the_end(data)
+    with client, local(data, port=port) as again:
+        assert again.endpoint == client.endpoint
+        with pytest.raises(UnauthenticatedError, match=r"took its key from STORAGE_ACCESS_KEY .* make a new client"):
+            client.list_buckets()
 
 
 def test_a_key_that_another_user_could_have_left_is_not_taken_over(local, tmp_path, wait_for_the_end):
