@@ -76,17 +76,18 @@ def field_names(value: Any) -> Sequence[str] | None:
         return None
     if isinstance(value, tuple):
         names = getattr(kind, "_fields", None)
-        return names if names is not None and hasattr(kind, "_make") and kind is not tuple else None
+        return names if isinstance(names, tuple) and hasattr(kind, "_make") and kind is not tuple else None
     return class_fields(kind)
 
 
 def class_fields(kind: type) -> Sequence[str] | None:
     """Return the names of the fields that a dataclass, a class of attrs or a model of pydantic declares, or None."""
-    if dataclasses.is_dataclass(kind):
+    # A class whose own class makes up attributes has one of every name, and of any type.
+    if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
         return [field.name for field in dataclasses.fields(kind)]
     # By their marks, since neither package is imported to find out that a value is none of its.
     attributes = getattr(kind, "__attrs_attrs__", None)
-    if attributes is not None:
+    if isinstance(attributes, tuple):
         return [attribute.name for attribute in attributes]
     for name in _PYDANTIC.get(_pydantic_mark(kind), ()):
         fields = getattr(kind, name, None)

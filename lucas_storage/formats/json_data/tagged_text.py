@@ -221,7 +221,7 @@ def _is_object(value: dict[Any, Any]) -> bool:
 
 def _objects(values: Collection[Any], keys: Collection[str], texts_of: TextsOf) -> list[str]:
     # The records of a table have the same keys.
-    names = {key: f"{quoted(key)}:" for key in keys}
+    names = {key: f"{quoted(key)}:" for key in dict.fromkeys(keys)}
     each = list(map(add, map(names.__getitem__, keys), texts_of(_values_of(values))))
     return [f"{{{text}}}" for text in _joined(values, each)]
 

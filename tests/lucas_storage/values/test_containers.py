@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 
 from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
+from lucas_storage.containers import children, field_names
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from tests.lucas_storage.values.nested_values import edit, form, values
 
@@ -517,3 +518,21 @@ def test_a_value_of_a_class_derived_from_a_built_in_one_arrives_whatever_makes_i
 
     assert (type(couple), couple) == (Couple, ([1], 2))
     assert (type(text), text == "a", text.labels) == (Labelled, True, ["b"])
+
+
+class Answering(type):
+    """Has every attribute, as doubles of tests have."""
+
+    def __getattr__(cls, name):
+        return 5
+
+
+class Answered(metaclass=Answering):
+    pass
+
+
+def test_a_class_that_makes_up_attributes_declares_no_fields():
+    value = Answered()
+
+    assert field_names(value) is None
+    assert children([value]) == [value]
