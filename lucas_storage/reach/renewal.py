@@ -8,14 +8,17 @@ spares it then, and a later one finds it young.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from actorc.storage.errors import NotFoundError, StorageError
-from lucas_storage import parallel
+from lucas_storage import current, parallel
 from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.records.ulid import is_ulid, moment_of
 from lucas_storage.refs import ArtifactRef
 
 from .held_references import Held, closure, location, may_hold
@@ -53,9 +56,9 @@ def renew(storage: ArtifactStore, ref: ArtifactRef) -> None:
 def renew_taken(mentions: Iterable[object]) -> None:
     """Renew artifacts that a run or a step is given, so that no collection removes them before the record is written.
 
-    Those that this process stored or looked at lately, as nearly all are, cost nothing; another one costs a call, and
-    what it reaches is renewed only if it is old itself. What cannot be renewed, since it is gone or the key may only
-    read, is left to the step, which finds out when it loads it.
+    Those that this run stored, or this process looked at lately, as nearly all are, cost nothing; another one costs a
+    call, and what it reaches is renewed only if it is old itself. What cannot be renewed, since it is gone or the key
+    may only read, is left to the step, which finds out when it loads it.
 
     Args:
         mentions: References of any store, as `lucas_storage.records.step_note.mentioned` returns them. Only those to
@@ -69,7 +72,7 @@ def renew_taken(mentions: Iterable[object]) -> None:
 def _renew_one_taken(ref: ArtifactRef) -> None:
     try:
         storage = store_for(ref.store)
-        if ref.bucket != storage.bucket or storage.is_young(ref):
+        if ref.bucket != storage.bucket or storage.is_young(ref) or _was_stored_by_this_run(storage, ref):
             return
         if storage.is_old(storage.head_object(ref.bucket, ref.key)["last_modified"]):
             renew(storage, ref)
@@ -77,6 +80,14 @@ def _renew_one_taken(ref: ArtifactRef) -> None:
         logger.debug("the artifact %s was not renewed because of %s", ref.key, type(error).__name__)
         return
     storage.found_young(ref)
+
+
+def _was_stored_by_this_run(storage: ArtifactStore, ref: ArtifactRef) -> bool:
+    """Return whether the current run stored an artifact, on any machine, and began lately, so that it is young."""
+    if ref.run is None or ref.run != current.run_id() or not is_ulid(ref.run):
+        return False
+    # twice its age, since what was stored may have been nearly old, and was left as it was
+    return not storage.is_old(datetime.fromtimestamp(2 * moment_of(ref.run) - time.time(), UTC))
 
 
 def _held(storage: ArtifactStore, root: ArtifactRef) -> dict[ArtifactRef, Held]:

@@ -12,10 +12,12 @@ from itertools import count
 import pytest
 
 from actorc.storage.errors import NotFoundError
-from lucas_storage import Storage, run, storage_context, with_storage
+from lucas_storage import Storage, current, run, storage_context, with_storage
 from lucas_storage.embedded import Workflow, function, workflow
 from lucas_storage.errors import ArtifactNotFoundError
 from lucas_storage.gc.collect import collect
+from lucas_storage.reach.renewal import renew_taken
+from lucas_storage.records.ulid import first_at
 from lucas_storage.refs import ArtifactRef
 
 DAY = 86_400.0
@@ -203,10 +205,19 @@ def test_what_is_gone_is_told_by_the_step_that_needs_it(store, clock, aged):
             run(chained(), {"data": ref})
 
 
-def test_what_a_run_stored_itself_is_not_looked_at_again(store, monkeypatch):
-    asked = []
-    monkeypatch.setattr("actorc.storage.StorageClient.head_object", lambda self, *names, **_: asked.append(names))
+def asking(monkeypatch):
+    """Return a list of the objects that are looked at from now on."""
+    asked, genuine = [], Storage.head_object
 
+    def head_object(self, bucket, key, **options):
+        asked.append(key)
+        return genuine(self, bucket, key, **options)
+
+    monkeypatch.setattr(Storage, "head_object", head_object)
+    return asked
+
+
+def test_what_a_run_stored_itself_is_not_looked_at_again(store, monkeypatch):
     @function
     @with_storage
     def make(n: int) -> bytes:
@@ -221,5 +232,20 @@ def test_what_a_run_stored_itself_is_not_looked_at_again(store, monkeypatch):
     def pair(wf: Workflow):
         return wf.call("use", {"data": wf.call("make", {"n": 1})})
 
+    asked = asking(monkeypatch)
+
     assert run(pair) == 100_001
     assert asked == []
+
+
+@pytest.mark.parametrize(("days", "looks"), [(0.1, 0), (0.6, 1)])
+def test_a_worker_asks_nothing_of_what_its_run_stored_lately(store, aged, monkeypatch, days, looks):
+    began = first_at(time.time() - days * DAY)
+    with current.run(began):
+        ref = store.put(b"x" * 1000)
+    with storage_context(**aged()), current.run(began):
+        asked = asking(monkeypatch)
+        renew_taken([ref])
+
+    assert ref.run == began
+    assert len(set(asked)) == looks
