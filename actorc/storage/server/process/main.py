@@ -40,7 +40,7 @@ def serve(
     The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
     While it runs, ``endpoint.json`` in its data directory has its address for programs of this user. Once the server
     has access keys, the file has one made for these programs alone; the server that follows one that was killed keeps
-    its key, so that clients and URLs of before go on.
+    its key, so that clients of before go on.
 
     Args:
         options: Configuration of the server.
