@@ -52,11 +52,12 @@ class Handle(Protocol):
         """Return the facts that are known without reading."""
 
 
-def handle_for(store: str | None = None) -> Handle:
+def handle_for(store: str | None = None, present: object = None) -> Handle:
     """Return this process's handle for a store, by `lucas_storage.storage.storage_for`.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
+        present: The settings in force, for a caller that has looked them up.
 
     Raises:
         UnknownStoreError: This process has no endpoint for it.
@@ -64,7 +65,7 @@ def handle_for(store: str | None = None) -> Handle:
     # By name and late: an import at the top would be a circle, and load gRPC wherever references are unpickled.
     # In C where it is loaded already, as every step asks.
     __import__(_HOME)
-    handle: Handle = sys.modules[_HOME].storage_for(store)
+    handle: Handle = sys.modules[_HOME].storage_for(store, present)
     return handle
 
 

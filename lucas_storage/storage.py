@@ -245,17 +245,18 @@ def are_handles_replaced() -> bool:
     return (_make.get() or _make_everywhere) is not None
 
 
-def storage_for(store: str | None = None) -> Storage:
+def storage_for(store: str | None = None, present: Settings | None = None) -> Storage:
     """Return this process's handle for a store, made on first use for the settings in force; named in pickles.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
+        present: The settings in force, for a caller that has looked them up.
 
     Raises:
         UnknownStoreError: This process has no endpoint for it.
     """
     # The settings are part of the key: a step within `storage_context` must not get the handle of another context.
-    present = settings.resolve()
+    present = settings.resolve() if present is None else present
     name = present.store.value if store is None else store
     make = _make.get() or _make_everywhere
     if make is not None:

@@ -16,6 +16,7 @@ from actorc.storage.errors import IntegrityError, NetworkError, NotFoundError
 from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import NewObject
 from lucas_storage import settings
+from lucas_storage.declared_settings import Settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Format
@@ -333,16 +334,17 @@ class ArtifactStore(StorageClient):
             raise
 
 
-def store_for(store: str | None = None) -> ArtifactStore:
+def store_for(store: str | None = None, present: Settings | None = None) -> ArtifactStore:
     """Return this process's handle for a store, as far as it is known here.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
+        present: The settings in force, for a caller that has looked them up.
 
     Raises:
         UnknownStoreError: This process has no endpoint for it.
     """
-    return cast("ArtifactStore", handle_for(store))
+    return cast("ArtifactStore", handle_for(store, present))
 
 
 # By process: a forked child must not share the locks of its parent, one of which another thread may have held.

@@ -47,7 +47,7 @@ def logged(workflow: str, present: Settings, watcher: Watcher | None = None) -> 
         watcher: Observer of the steps.
     """
     global _last  # noqa: PLW0603
-    log = RunLog(workflow, _storage(present.store.value), present, watcher)
+    log = RunLog(workflow, _storage(present), present, watcher)
     _last = log.key
     try:
         # Artifacts stored in the body name this run in their references.
@@ -152,9 +152,9 @@ def write_later(make: Callable[[], Prepared]) -> None:
         log.write_later(make)
 
 
-def _storage(store: str) -> ArtifactStore | None:
+def _storage(present: Settings) -> ArtifactStore | None:
     try:
-        return store_for(store)
+        return store_for(present.store.value, present)
     except StorageError as error:
         logger.warning("records of this run are not written because of %s; the run goes on", reason_of(error))
         return None
