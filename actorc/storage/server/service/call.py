@@ -77,6 +77,8 @@ class Call:
         """The caller, once it is proved."""
         self.bucket = ""
         self.key = ""
+        self.keys: Sequence[str] = ()
+        """Those of a batch."""
         self.bytes = 0
         """Bytes of objects received or sent."""
         self.request_id = head.request_id
@@ -219,6 +221,7 @@ class Call:
             proved=self.principal is not NOBODY,
             trace_id=self._trace_id,
             span=self.span,
+            keys=self.keys,
         )
 
 

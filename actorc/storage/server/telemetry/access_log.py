@@ -22,7 +22,7 @@ _MAX_UNPROVED_LINES: Final = 100
 """Access lines for callers without proof of a key, in each `_PERIOD_SECONDS`."""
 _PERIOD_SECONDS: Final = 10.0
 """Seconds."""
-_LINE: Final = "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s by=%s%s"
+_LINE: Final = "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s by=%s%s%s"
 
 
 class AccessLog:
@@ -112,6 +112,7 @@ def _write(ended: EndedCall) -> None:
         ended.peer,
         ended.access_key or "-",
         f" trace_id={ended.trace_id}" if ended.trace_id else "",
+        f" objects={len(ended.keys)} keys={','.join(map(ascii, ended.named_keys()))}" if ended.keys else "",
     )
     # not by `info`, which looks for the caller's line in every frame, a third of the whole cost
     _lines.handle(_lines.makeRecord(_lines.name, logging.INFO, __file__, 0, _LINE, told, None, extra={"call": ended}))

@@ -178,6 +178,18 @@ def test_every_call_leaves_one_access_line(raw, frames, access):
     ]
 
 
+def test_the_line_of_a_batch_names_its_objects(raw, access):
+    keys = ["a,\nb", *(f"{number:04}" + "k" * 500 for number in range(20))]
+    raw("HeadObjects", pb.HeadObjectsRequest(bucket="bucket", keys=keys[:2]))
+    raw("HeadObjects", pb.HeadObjectsRequest(bucket="bucket", keys=keys))
+    short, long = access(2)
+
+    assert short.endswith(f" objects=2 keys={keys[0]!a},{keys[1]!a}")
+    assert " objects=21 keys=" in long
+    assert long.count("kkk'") == 8
+    assert "\n" not in short + long
+
+
 def test_a_name_cannot_forge_an_access_line(raw, access):
     with pytest.raises(grpc.RpcError):
         head(raw, "key\nHeadObject OK bucket='other'" + "x" * 5000)
