@@ -117,6 +117,8 @@ class SmallRead:
     def __init__(self, bucket: str, key: str, part: ByteRange, generation: int | None, if_match: str | None) -> None:
         self._part = part
         self._generation = generation
+        self.is_plain = generation is None and not if_match and not part.offset and part.length is None
+        """Whether all of the current object is wanted, whichever it is."""
         self.request = pb.GetObjectRequest(
             bucket=bucket,
             key=key,
@@ -134,11 +136,6 @@ class SmallRead:
     def may_fit(self) -> bool:
         """Whether the range is small enough, or has no known length."""
         return self.fits or self._part.length is None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all of the current object is wanted, whichever it is."""
-        return self._part == WHOLE and self._generation is None and not self.request.if_match
 
     def accept(self, answer: pb.GetObjectResponse) -> bytes | None:
         """Return the verified bytes of an answer, or None if the object is too large for one."""

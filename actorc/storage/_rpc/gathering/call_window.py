@@ -27,7 +27,10 @@ class CallWindow:
 
     def __init__(self, least: int) -> None:
         self._least = least
-        self._shortest = float("inf")
+        self.shortest = float("inf")
+        """Seconds of the shortest recent call."""
+        self.crowded = float("inf")
+        """Seconds of a call from which on it has waited for others."""
         self.size = least
         """Calls that may be under way."""
 
@@ -38,8 +41,9 @@ class CallWindow:
             seconds: How long it took.
             is_full: Whether the window was full meanwhile; one that nobody fills is not opened.
         """
-        shortest = self._shortest = min(seconds, self._shortest * _AGING)
-        if seconds > _CROWDED * shortest:
+        shortest = self.shortest = min(seconds, self.shortest * _AGING)
+        self.crowded = _CROWDED * shortest
+        if seconds > self.crowded:
             self.size = max(self._least, self.size - 1)
         elif is_full and seconds < _QUICK * shortest:
             self.size = min(_MOST, self.size + 1)

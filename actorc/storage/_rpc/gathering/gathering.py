@@ -39,6 +39,7 @@ class Gathering(Generic[C, R]):
     Args:
         alone: Makes one call.
         together: Makes several of one bucket.
+        usual: Seconds for which a call without a time limit of its own waits for others at most.
         travels: Returns whether calls may be made together now.
         least: Calls that never wait for others.
         distinct: Whether a batch may have a key only once.
@@ -50,13 +51,15 @@ class Gathering(Generic[C, R]):
         alone: Callable[[C], R],
         together: Together[C, R],
         *,
+        usual: float,
         travels: Callable[[], bool],
-        least: int = 1,
+        least: int = 2,
         distinct: bool = False,
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self._alone = alone
         self._together = together
+        self._usual = usual
         self._travels = travels
         self._least = least
         self._distinct = distinct
@@ -84,7 +87,7 @@ class Gathering(Generic[C, R]):
             with self._lock:
                 is_full = self._under_way >= self._window.size
                 if is_full and self._travels():
-                    waiting = WaitingCall(call)
+                    waiting = WaitingCall(call, self._usual)
                     self._queue.append(waiting)
                 else:
                     self._under_way += 1
@@ -93,9 +96,14 @@ class Gathering(Generic[C, R]):
                 told = self._joined(waiting)
                 if told is not Told.ALONE:
                     return told
+                waiting.shorten()
             began = time.monotonic()
             result = self._alone(call)
-            self._window.took(time.monotonic() - began, is_full=is_full or self._under_way >= self._window.size)
+            seconds, window = time.monotonic() - began, self._window
+            is_full = is_full or self._under_way >= window.size
+            # a call alone, of the usual length, tells nothing new
+            if is_full or not window.shortest <= seconds <= window.crowded:
+                window.took(seconds, is_full=is_full)
             return result
         finally:
             if has_turn:
@@ -206,4 +214,4 @@ class Gathering(Generic[C, R]):
 
 
 def _end(waiting: WaitingCall[C, R]) -> float:
-    return waiting.call.end
+    return waiting.end

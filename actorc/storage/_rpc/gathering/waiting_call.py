@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from enum import Enum
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.errors import StorageError
 
 
@@ -25,10 +26,12 @@ class Gathered(Protocol):
     def size(self) -> int:
         """Bytes that are sent."""
 
-    @property
-    def end(self) -> float:
-        """When it gives up waiting for others, in seconds of the monotonic clock."""
+    timeout: float | None
+    """Seconds for all of it; None for the usual ones. Those that are left, once it has waited."""
 
+
+LAST_SECONDS: Final = 0.001
+"""Time limit of a call whose time is over when it is made: it fails as one whose answer comes late."""
 
 C = TypeVar("C", bound=Gathered)
 R = TypeVar("R")
@@ -60,12 +63,18 @@ class WaitingCall(Generic[C, R]):
 
     Args:
         call: The call.
+        usual: Seconds after which one without a time limit no longer waits for others.
+
+    Raises:
+        InvalidParameterError: The time limit of the call is not above 0.
     """
 
-    __slots__ = ("_mail", "batch", "call")
+    __slots__ = ("_mail", "batch", "call", "end")
 
-    def __init__(self, call: C) -> None:
+    def __init__(self, call: C, usual: float) -> None:
         self.call = call
+        self.end = Deadline(usual if call.timeout is None else call.timeout).end or 0.0
+        """When it gives up waiting, in seconds of the monotonic clock."""
         self.batch: list[WaitingCall[C, R]] | None = None
         """The calls that it is to lead, itself included, until they are over; guarded by the lock of the gathering."""
         # takes any number of messages from any thread, and from a handler of a signal
@@ -88,4 +97,9 @@ class WaitingCall(Generic[C, R]):
 
     def left(self) -> float:
         """Return the seconds for which it waits for others, negative if they are over."""
-        return self.call.end - time.monotonic()
+        return self.end - time.monotonic()
+
+    def shorten(self) -> None:
+        """Leave the call, which is made alone now, the time that is left."""
+        if self.call.timeout is not None:
+            self.call.timeout = max(LAST_SECONDS, self.left())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from actorc.random_ids import random_id
 from actorc.storage._rpc.data_calls import SmallRead
 from actorc.storage._rpc.gathering.gathering import Gathering
-from actorc.storage._rpc.gathering.waiting_call import Failed, Told
-from actorc.storage._rpc.retries.deadline import Deadline
+from actorc.storage._rpc.gathering.waiting_call import LAST_SECONDS, Failed, Told
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import StorageError
 from actorc.storage.models import Destination, ObjectContent, ObjectInfo, SmallObject
@@ -21,9 +19,6 @@ from .batch_operations import RemoteBatches
 R = TypeVar("R")
 S = TypeVar("S")
 
-_LAST_SECONDS = 0.001
-"""Time limit of a call whose time is over when it is made: it fails as one whose answer comes late."""
-
 
 class GatheredCall:
     """A call that may travel with others.
@@ -32,41 +27,34 @@ class GatheredCall:
         bucket: The bucket.
         key: The key of the object.
         timeout: Seconds for the call; None for the usual ones.
-        usual: These, after which it no longer waits for others.
-
-    Raises:
-        InvalidParameterError: `timeout` is not above 0.
     """
 
     size = 0
 
-    def __init__(self, bucket: str, key: str, timeout: float | None, usual: float) -> None:
+    def __init__(self, bucket: str, key: str, timeout: float | None) -> None:
         self.bucket = bucket
         self.key = key
         self.timeout = timeout
-        self.end = Deadline(usual if timeout is None else timeout).end or 0.0
-
-    @property
-    def left(self) -> float | None:
-        """Seconds for a call that is made alone, now."""
-        return None if self.timeout is None else max(_LAST_SECONDS, self.end - time.monotonic())
 
 
 class GatheredGet(GatheredCall):
     """A get of a whole object."""
 
-    def __init__(self, read: SmallRead, timeout: float | None, usual: float) -> None:
-        super().__init__(read.request.bucket, read.request.key, timeout, usual)
+    def __init__(self, bucket: str, key: str, read: SmallRead, timeout: float | None) -> None:
+        # not by the base class, which is a function more for every call
+        self.bucket = bucket
+        self.key = key
+        self.timeout = timeout
         self.read = read
 
 
 class GatheredPut(GatheredCall):
     """A put of an object that fits into a batch. `idempotency_key` is that of the batch it was in, if any."""
 
-    def __init__(
-        self, destination: Destination, data: bytes, checksum: int, timeout: float | None, usual: float
-    ) -> None:
-        super().__init__(destination.bucket, destination.key, timeout, usual)
+    def __init__(self, destination: Destination, data: bytes, checksum: int, timeout: float | None) -> None:
+        self.bucket = destination.bucket
+        self.key = destination.key
+        self.timeout = timeout
         self.destination = destination
         self.data = data
         self.checksum = checksum
@@ -93,7 +81,9 @@ class RemoteGathering(RemoteBatches):
             keys = [call.key for call in calls]
             return _outcomes(calls, self.head_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True))
 
-        return Gathering(alone, together, travels=lambda: self._head_batches and self._may_travel())
+        return Gathering(
+            alone, together, usual=self._timeout, travels=lambda: self._head_batches and self._may_travel()
+        )
 
     def _gathered_gets(self, alone: Callable[[GatheredGet], bytes | None]) -> Gathering[GatheredGet, bytes | None]:
         def together(calls: Sequence[GatheredGet], seconds: float) -> Sequence[bytes | Failed | Told]:
@@ -101,7 +91,7 @@ class RemoteGathering(RemoteBatches):
             found = self.get_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True)
             return [_bytes(each) if isinstance(each, ObjectContent) else each for each in _outcomes(calls, found)]
 
-        return Gathering(alone, together, travels=self._may_travel)
+        return Gathering(alone, together, usual=self._timeout, travels=self._may_travel)
 
     def _gathered_puts(self, alone: Callable[[GatheredPut], ObjectInfo]) -> Gathering[GatheredPut, ObjectInfo]:
         def together(calls: Sequence[GatheredPut], seconds: float) -> Sequence[ObjectInfo | Failed | Told]:
@@ -116,14 +106,14 @@ class RemoteGathering(RemoteBatches):
             return _outcomes(calls, stored)
 
         # three beside each other: while the disk syncs one, the next are on their way to share its next transaction
-        return Gathering(alone, together, travels=self._may_travel, least=3, distinct=True)
+        return Gathering(alone, together, usual=self._timeout, travels=self._may_travel, least=3, distinct=True)
 
     def _may_travel(self) -> bool:
         # one whose batch failed is made again, alone, which a program may have forbidden
         return self._batches and self._rpc.may_repeat and not spans.is_on()
 
     def _batch_time(self, seconds: float) -> float:
-        return max(_LAST_SECONDS, min(seconds, self._patience))
+        return max(LAST_SECONDS, min(seconds, self._patience))
 
 
 def _outcomes(calls: Sequence[object], results: Sequence[S | StorageError] | None) -> list[S | Failed | Told]:

@@ -68,8 +68,7 @@ class RemoteReads(RemoteFiles, RemoteGathering):
             return files.read(part)
 
         deadline = Deadline(timeout)
-        read_small = SmallRead(bucket, key, part, generation, if_match)
-        data = self._get_small(read_small, deadline, timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline.left())
         if data is None:
             data = self._from_files(bucket, key, part, generation, if_match, deadline, read)
         if data is not None:
@@ -104,7 +103,7 @@ class RemoteReads(RemoteFiles, RemoteGathering):
             return files.read_into(target[: stop - first], first)
 
         deadline = Deadline(timeout)
-        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline, timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline.left())
         if data is not None:
             answer_checks.check_room(len(data), target, bucket, key)
             target[: len(data)] = data
@@ -189,17 +188,16 @@ class RemoteReads(RemoteFiles, RemoteGathering):
                     return read(files)
         return None
 
-    def _get_small(self, read: SmallRead, deadline: Deadline, timeout: float | None) -> bytes | None:
+    def _get_small(self, read: SmallRead, timeout: float | None) -> bytes | None:
         if not self._gets or not (read.fits or (read.may_fit and self._expects_small)):
             return None
+        call = GatheredGet(read.request.bucket, read.request.key, read, timeout)
         if read.is_plain:
-            return self._small_gets.make(GatheredGet(read, timeout, self._timeout))
-        return self._ask_small(read, deadline.left())
+            return self._small_gets.make(call)
+        return self._get_alone(call)
 
     def _get_alone(self, call: GatheredGet) -> bytes | None:
-        return self._ask_small(call.read, call.left)
-
-    def _ask_small(self, read: SmallRead, left: float | None) -> bytes | None:
+        left, read = call.timeout, call.read
         patience = self._patience if left is None else min(self._patience, left)
         try:
             return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)

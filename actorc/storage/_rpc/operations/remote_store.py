@@ -93,7 +93,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
     def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
-        call = GatheredPut(destination, data, upload.checksum(), timeout, self._timeout)
+        call = GatheredPut(destination, data, upload.checksum(), timeout)
         return self._puts.make(call) if call.size <= MAX_BATCH_OBJECT else self._put_alone(call)
 
     def _put_alone(self, call: GatheredPut) -> ObjectInfo:
@@ -108,14 +108,14 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
             info = messages.object_info(answer.object)
             return answer_checks.of_write(info, call.bucket, call.key, call.size, call.checksum)
 
-        return self._rpc.ask(request, judge, timeout=call.left)
+        return self._rpc.ask(request, judge, timeout=call.timeout)
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Return the description of the current object."""
-        return self._heads.make(GatheredCall(bucket, key, timeout, self._timeout))
+        return self._heads.make(GatheredCall(bucket, key, timeout))
 
     def _head_alone(self, call: GatheredCall) -> ObjectInfo:
-        return self._ask_object(pb.HeadObjectRequest(bucket=call.bucket, key=call.key), timeout=call.left)
+        return self._ask_object(pb.HeadObjectRequest(bucket=call.bucket, key=call.key), timeout=call.timeout)
 
     def _ask_object(self, request: pb.HeadObjectRequest | pb.CopyObjectRequest, **times: Any) -> ObjectInfo:
         def judge(answer: pb.HeadObjectResponse | pb.CopyObjectResponse) -> ObjectInfo:

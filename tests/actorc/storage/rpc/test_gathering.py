@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -29,7 +28,7 @@ class Asked:
     key: str
     bucket: str = "bucket"
     size: int = 0
-    end: float = field(default_factory=lambda: time.monotonic() + LONG)
+    timeout: float | None = None
 
 
 class Server:
@@ -41,7 +40,9 @@ class Server:
         self.alone, self.batches = [], []
         self.answer = lambda calls: [call.key for call in calls]
         self._arrived = threading.Semaphore(0)
-        self.gathering = Gathering(self._one, self._many, travels=self._travels, distinct=distinct, patience=patience)
+        self.gathering = Gathering(
+            self._one, self._many, usual=LONG, travels=self._travels, least=1, distinct=distinct, patience=patience
+        )
 
     def _travels(self):
         self._arrived.release()
@@ -175,7 +176,7 @@ def test_a_call_whose_time_is_over_returns_and_the_others_go_on(served):
         return [call.key for call in calls]
 
     server.answer = late
-    short = Asked("short", end=time.monotonic() + 0.2)
+    short = Asked("short", timeout=0.2)
     waiting = begun(server, short, Asked("a"), Asked("b"))
     server.go.set()
     assert answering.wait(LONG)
