@@ -31,6 +31,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lucas_storage import with_storage
 from lucas_storage.errors import (
     DecodeError,
     InvalidParameterError,
@@ -806,6 +807,28 @@ class PointFormat:
     def decode(self, source, want):
         assert want == "any"
         return Point(int(bytes(source.read()).partition(b"=")[2]))
+
+
+class DayFormat:
+    def encode(self, value):
+        return value.isoformat().encode()
+
+    def decode(self, source, want):
+        return date.fromisoformat(str(source.read(), "ascii"))
+
+
+@pytest.mark.usefixtures("registry", "settings")
+def test_a_format_that_was_registered_for_a_type_holds_it_in_a_dict_as_alone():
+    days = {"a": date(2026, 1, 1), "b": date(2026, 1, 2)}
+    register_format("acme/day@1", date, safe=True)(DayFormat)
+
+    @with_storage
+    def give():
+        return days
+
+    sent = give()
+    assert {ArtifactRef.parse(ref).format for ref in sent.values()} == {"acme/day@1"}
+    assert {name: ArtifactRef.parse(ref).load() for name, ref in sent.items()} == days
 
 
 @pytest.mark.usefixtures("registry")

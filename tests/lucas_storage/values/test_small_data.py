@@ -118,3 +118,18 @@ def test_a_small_result_with_a_tag_asks_for_no_setting_but_the_limit(monkeypatch
     step = with_storage(lambda value: value)
 
     assert form(value_of(step(value=value))) == form(value)
+
+
+DAYS = {str(number): date(2026, 1, 1 + number) for number in range(20)}
+
+
+def test_values_of_a_dict_that_json_lacks_have_a_reference_each_and_the_others_are_as_they_were():
+    sent = outgoing.result({**DAYS, "n": 1, "t": (1, "a"), "x": float("nan")}, ANY, Fixed(Policy(inline_max=MOST)), "f")
+
+    assert list(sent) == [*DAYS, "n", "t", "x"]
+    assert (sent["n"], sent["t"]) == (1, (1, "a"))
+    refs = {name: ArtifactRef.parse(sent[name]) for name in DAYS}
+    assert {ref.format for ref in refs.values()} == {"json@2"}
+    assert value_of(refs) == DAYS
+    assert ArtifactRef.parse(sent["x"]).format == "json@1"
+    assert math.isnan(value_of(sent)["x"])
