@@ -184,6 +184,7 @@ class Read:
 
     def request(self) -> bytes:
         """Return the serialized request for the missing bytes."""
+        self._download.requests += 1
         return pb.ReadObjectRequest(
             bucket=self.bucket,
             key=self.key,

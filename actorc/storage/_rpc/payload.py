@@ -175,6 +175,8 @@ class Download:
         """The generation that is read; None until the server described the object."""
         self.info: ObjectInfo | None = None
         """The object; None until the server described it."""
+        self.requests = 0
+        """Requests that were made for its bytes; each further one because a connection broke."""
 
     @property
     def received(self) -> int:

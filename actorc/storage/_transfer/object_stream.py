@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PARALLEL_FROM: Final = 8 * MiB
+_PARALLEL_FROM: Final = 16 * MiB
 """Bytes behind the first piece from which further streams are worth their beginning."""
 _OVERLAP: Final = 4 * MiB
 """Bytes that the first stream still brings while others connect and ask for what follows."""
@@ -138,11 +138,15 @@ class ObjectStream:
     def _alone(self, stream: Stream, streams: StreamCount) -> Generator[bytes | memoryview, None, None]:
         """Yield the bytes of a stream to its end, or until others shall bring what follows the next few."""
         download, pieces = stream
+        requests = download.requests
         while streams.count == 1 or self._stop - self._at <= _OVERLAP:
             piece = self._waited.result(partial(next, pieces, None))
             if piece is None:
                 self._crc = combine(self._crc, download.sums.whole(), download.received)
                 return
+            if download.requests > requests:
+                requests = download.requests
+                streams.restart()
             yield self._taken(piece, streams, 1)
 
     def _together(self, stream: Stream, streams: StreamCount) -> Generator[bytes | memoryview, None, None]:

@@ -105,6 +105,10 @@ class StreamCount:
             self._before = 0
             self._try_more(rate, share)
 
+    def restart(self) -> None:
+        """Begin the present measurement anew, since a connection broke in it, which says nothing about the link."""
+        self._since = None
+
     def settle(self) -> None:
         """Use one stream from now on."""
         self.count, self._settled = 1, True

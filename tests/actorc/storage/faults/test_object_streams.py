@@ -132,7 +132,7 @@ def test_a_range_comes_by_several_streams_too(client, part):
 
 
 def test_an_object_of_parts_of_odd_sizes_comes_whole(direct, client):
-    parts = [CONTENT[begin : begin + size] for begin, size in ((0, 5 * MiB + 7), (99, 6 * MiB - 1), (7, 4 * MiB))]
+    parts = [CONTENT[begin : begin + size] for begin, size in ((0, 5 * MiB + 7), (99, 16 * MiB - 1), (7, 4 * MiB))]
     upload = direct.create_multipart_upload("bucket", "odd")["upload_id"]
     stored = [direct.upload_part("bucket", "odd", upload, number, part) for number, part in enumerate(parts, 1)]
     direct.complete_multipart_upload("bucket", "odd", upload, stored)

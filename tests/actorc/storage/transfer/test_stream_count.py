@@ -89,6 +89,19 @@ def test_the_first_measurement_is_the_shortest_since_one_stream_alone_uses_a_lon
     assert moved_before_company(400, answered=0.02) == pytest.approx(1 + 400 / 40, abs=1)
 
 
+def test_a_pause_in_which_a_connection_is_made_again_is_not_measured():
+    now, streams = 0.0, StreamCount(busy=lambda: now if now < 1 else now - 1)
+
+    for number in range(400):
+        now += 1 / 400
+        if number == 20:
+            now += 1  # the connection breaks
+            streams.restart()
+        streams.moved(MiB, 1, now)
+
+    assert streams.count == 1
+
+
 def test_bytes_that_buffers_take_at_once_are_not_measured():
     def tried(buffered):
         busy = now = 0.0
