@@ -24,6 +24,8 @@ _BATCH: Final = 1 << 16
 """Rows decoded at a time where a column may repeat a long text."""
 _STEP: Final = 8
 """Batches that it takes at least to fill the allowed memory, so that the limit is exceeded by one batch at most."""
+_DATA_PAGES: Final = (5, 8)
+"""Fields of the header of a page that say how many values it has: of both versions of pages of data."""
 _RECORD_BATCH, _DICTIONARY = 3, 2
 """Kinds of message in ``Message.fbs`` of Arrow."""
 _HEADER_TYPE, _HEADER = 1, 2
@@ -82,10 +84,31 @@ def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
             values = max(chunk[5], group[3])  # both are claims: the larger one bounds what pyarrow allocates
             width = _WIDTHS[chunk[1]] if chunk[1] <= _TEXT else length
             decoded += max(0, chunk[6], values * width)
+            if len(chunk[3]) > 1 and group[3] > 0 and isinstance(data, memoryview):
+                _check_pages(data, chunk)
             if chunk[1] == _TEXT and 11 in chunk:
                 shared = max(0, _dictionary_size(data, chunk[11], chunk[6]))
                 texts.append(SharedText(index, shared, shared * values))
     return ParquetSize(decoded, tuple(texts))
+
+
+def _check_pages(data: memoryview, chunk: Struct) -> None:
+    """Check that the pages of a nested column have no more values than the footer says, nor take more bytes.
+
+    Of a list pyarrow allocates as many values as the pages claim; of other columns as many as the footer has rows.
+
+    Raises:
+        ValueError: They do, or one is no page.
+    """
+    data_at, dictionary_at = chunk[9], chunk.get(11) or 0
+    at = dictionary_at if 0 < dictionary_at < data_at else data_at
+    end, values = at + chunk[7], 0
+    while at < end:
+        page, at = read_struct(data, at)
+        at += page[3]
+        values += max((page.get(kind) or {}).get(1, 0) for kind in _DATA_PAGES)
+        if page[3] < 0 or page[2] > chunk[6] or values > chunk[5]:
+            raise ValueError("a page claims more than the footer")
 
 
 def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:

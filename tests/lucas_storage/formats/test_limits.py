@@ -110,6 +110,30 @@ def test_a_table_in_proportion_comes_as_it_was():
         assert decode(form, data).equals(table)
 
 
+def zigzag(number):
+    """Return a number as the footer of a Parquet file has it."""
+    rest, found = number << 1, []
+    while rest > 127:
+        found.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*found, rest])
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_pages_of_lists_that_have_more_values_than_their_footer_says_are_not_decoded(version):
+    count = 100_003
+    lists = pa.ListArray.from_arrays([0, count], pa.array(np.zeros(count, np.int64)))
+    data = parquet(pa.table({"l": lists}), data_page_version=version, write_statistics=False)
+    assert decode("parquet@1", data).num_rows == 1
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    told = zigzag(count)
+
+    lying = data[:footer] + data[footer:].replace(told, b"\x82" + b"\x80" * (len(told) - 2) + b"\x00", 1)
+
+    with pytest.raises(DecodeError):
+        decode("parquet@1", lying)
+
+
 def test_what_is_decoded_a_few_rows_at_a_time_is_the_same_table(monkeypatch):
     table = pa.table({"s": pa.array(["x" * 1000, None, "y"] * 1000), "l": pa.array([["a"], [], None] * 1000)})
     data = parquet(table, row_group_size=700)
