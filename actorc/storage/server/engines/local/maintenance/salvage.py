@@ -63,6 +63,8 @@ class Salvage:
             register(connection)
             # as bytes, since damaged text may be no UTF-8, and one such row must not end the query
             connection.text_factory = bytes
+            # nothing is written: of a file that was cut short SQLite reads what is left with this alone
+            connection.execute("PRAGMA writable_schema = ON")
             try:
                 intact_in = _RowChecks(connection)
             except sqlite3.DatabaseError:

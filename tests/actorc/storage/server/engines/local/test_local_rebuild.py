@@ -156,6 +156,23 @@ def test_a_flipped_bit_in_the_file_of_an_index_costs_no_more_than_its_row(
     assert engine.maintenance.fsck() == []
 
 
+def test_of_an_index_that_was_cut_short_what_is_left_is_kept(open_local, local, put, get, rebuild, tmp_path):
+    database = tmp_path / "data" / "meta" / "meta.db"
+    numbers = range(60)
+    for number in numbers:
+        put(local, f"key{number}", bytes([number]) * 2000)
+    local.close()
+    os.truncate(database, database.stat().st_size - 2 * 4096)
+
+    rebuild()
+
+    engine = open_local()
+    kept = {info.key for info in engine.page(ListQuery(bucket="bucket", limit=100)).objects}
+    assert len(kept) > 40
+    assert all(get(engine, f"key{number}") == bytes([number]) * 2000 for number in numbers if f"key{number}" in kept)
+    assert engine.maintenance.fsck() == []
+
+
 def test_of_two_generations_the_later_one_is_restored_and_the_other_one_kept(
     open_local, local, put, get, rebuild, tmp_path
 ):
