@@ -26,6 +26,9 @@ _SHORT: Final = 1 << 62
 """Ints below it need no further look."""
 _MANY: Final = 32
 """Items from which on a container is judged level by level in C: a call for each item is quicker for fewer."""
+_DEEP: Final = JSON_DEPTH - 10
+"""Levels of room down to which containers are judged one by one: a list that holds one list twice, which holds another
+one twice, has a million of them in twenty levels."""
 _SHARED: Final = 16
 """Containers on one level from which on each is judged once: data that shares them would grow with every level."""
 
@@ -48,7 +51,8 @@ def _is_exact(value: Any, room: int) -> bool:
     if kind is float:
         return math.isfinite(value)
     if kind is list or kind is dict:
-        return room > 0 and (_is_small(value, room - 1) if len(value) <= _MANY else _is_large(value, room))
+        is_small = len(value) <= _MANY and room > _DEEP
+        return room > 0 and (_is_small(value, room - 1) if is_small else _is_large(value, room))
     return kind is bool or value is None
 
 
