@@ -37,7 +37,6 @@ class Gathering(Generic[C, R]):
     none.
 
     Args:
-        alone: Makes one call.
         together: Makes several of one bucket.
         usual: Seconds for which a call without a time limit of its own waits for others at most.
         travels: Returns whether calls may be made together now.
@@ -48,7 +47,6 @@ class Gathering(Generic[C, R]):
 
     def __init__(
         self,
-        alone: Callable[[C], R],
         together: Together[C, R],
         *,
         usual: float,
@@ -57,7 +55,6 @@ class Gathering(Generic[C, R]):
         distinct: bool = False,
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
-        self._alone = alone
         self._together = together
         self._usual = usual
         self._travels = travels
@@ -74,8 +71,12 @@ class Gathering(Generic[C, R]):
         self._queue: list[WaitingCall[C, R]] = []
         self._window = CallWindow(self._least)
 
-    def make(self, call: C) -> R:
+    def make(self, call: C, alone: Callable[[C], R]) -> R:
         """Return the result of a call, made alone or with others.
+
+        Args:
+            call: The call.
+            alone: Makes one; not kept, so that a store and what gathers its calls are no cycle.
 
         Raises:
             StorageError: The call failed or was cancelled.
@@ -98,7 +99,7 @@ class Gathering(Generic[C, R]):
                     return told
                 waiting.shorten()
             began = time.monotonic()
-            result = self._alone(call)
+            result = alone(call)
             seconds, window = time.monotonic() - began, self._window
             is_full = is_full or self._under_way >= window.size
             # a call alone, of the usual length, tells nothing new

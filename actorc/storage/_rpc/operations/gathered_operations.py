@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from weakref import proxy
 
 from actorc.random_ids import random_id
 from actorc.storage._rpc.data_calls import SmallRead
@@ -76,41 +77,48 @@ class RemoteGathering(RemoteBatches):
 
     _patience: float
 
-    def _gathered_heads(self, alone: Callable[[GatheredCall], ObjectInfo]) -> Gathering[GatheredCall, ObjectInfo]:
+    def _gathered_heads(self) -> Gathering[GatheredCall, ObjectInfo]:
+        # a weak reference in each: a store that nobody uses goes at once, and its connections with it
+        store: RemoteGathering = proxy(self)
+
         def together(calls: Sequence[GatheredCall], seconds: float) -> Sequence[ObjectInfo | Failed | Told]:
             keys = [call.key for call in calls]
-            return _outcomes(calls, self.head_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True))
+            return _outcomes(calls, store.head_batch(calls[0].bucket, keys, store._batch_time(seconds), once=True))
 
-        return Gathering(
-            alone, together, usual=self._timeout, travels=lambda: self._head_batches and self._may_travel()
-        )
+        return Gathering(together, usual=self._timeout, travels=self._travels(store, "_head_batches"))
 
-    def _gathered_gets(self, alone: Callable[[GatheredGet], bytes | None]) -> Gathering[GatheredGet, bytes | None]:
+    def _gathered_gets(self) -> Gathering[GatheredGet, bytes | None]:
+        store: RemoteGathering = proxy(self)
+
         def together(calls: Sequence[GatheredGet], seconds: float) -> Sequence[bytes | Failed | Told]:
             keys = [call.key for call in calls]
-            found = self.get_batch(calls[0].bucket, keys, self._batch_time(seconds), once=True)
+            found = store.get_batch(calls[0].bucket, keys, store._batch_time(seconds), once=True)
             return [_bytes(each) if isinstance(each, ObjectContent) else each for each in _outcomes(calls, found)]
 
-        return Gathering(alone, together, usual=self._timeout, travels=self._may_travel)
+        return Gathering(together, usual=self._timeout, travels=self._travels(store))
 
-    def _gathered_puts(self, alone: Callable[[GatheredPut], ObjectInfo]) -> Gathering[GatheredPut, ObjectInfo]:
+    def _gathered_puts(self) -> Gathering[GatheredPut, ObjectInfo]:
+        store: RemoteGathering = proxy(self)
+
         def together(calls: Sequence[GatheredPut], seconds: float) -> Sequence[ObjectInfo | Failed | Told]:
             idempotency_key = random_id()
             for call in calls:
                 # before anything is sent: whether it was stored is not known, and with this key it is not stored again
                 call.idempotency_key = idempotency_key
             objects = [call.small_object for call in calls]
-            stored = self.put_batch(
-                calls[0].bucket, objects, self._batch_time(seconds), idempotency_key=idempotency_key, once=True
+            stored = store.put_batch(
+                calls[0].bucket, objects, store._batch_time(seconds), idempotency_key=idempotency_key, once=True
             )
             return _outcomes(calls, stored)
 
         # three beside each other: while the disk syncs one, the next are on their way to share its next transaction
-        return Gathering(alone, together, usual=self._timeout, travels=self._may_travel, least=3, distinct=True)
+        return Gathering(together, usual=self._timeout, travels=self._travels(store), least=3, distinct=True)
 
-    def _may_travel(self) -> bool:
+    @staticmethod
+    def _travels(store: RemoteGathering, known: str = "_batches") -> Callable[[], bool]:
+        """Return what tells whether calls may travel together; `known` tells whether the server may know the batch."""
         # one whose batch failed is made again, alone, which a program may have forbidden
-        return self._batches and self._rpc.may_repeat and not spans.is_on()
+        return lambda: getattr(store, known) and store._rpc.may_repeat and not spans.is_on()
 
     def _batch_time(self, seconds: float) -> float:
         return max(LAST_SECONDS, min(seconds, self._patience))

@@ -193,7 +193,7 @@ class RemoteReads(RemoteFiles, RemoteGathering):
             return None
         call = GatheredGet(read.request.bucket, read.request.key, read, timeout)
         if read.is_plain:
-            return self._small_gets.make(call)
+            return self._small_gets.make(call, self._get_alone)
         return self._get_alone(call)
 
     def _get_alone(self, call: GatheredGet) -> bytes | None:

@@ -51,9 +51,9 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
         """``host:port``, or several with commas between them."""
         self._timeout = options.timeout
         self._patience = min(options.timeout, options.idle_timeout)
-        self._heads = self._gathered_heads(self._head_alone)
-        self._puts = self._gathered_puts(self._put_alone)
-        self._small_gets = self._gathered_gets(self._get_alone)
+        self._heads = self._gathered_heads()
+        self._puts = self._gathered_puts()
+        self._small_gets = self._gathered_gets()
 
     def server_info(self, timeout: float | None = None) -> tuple[ServerInfo, str]:
         """Return limits and capabilities of the server, and the transport that leads to it."""
@@ -94,7 +94,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
         call = GatheredPut(destination, data, upload.checksum(), timeout)
-        return self._puts.make(call) if call.size <= MAX_BATCH_OBJECT else self._put_alone(call)
+        return self._puts.make(call, self._put_alone) if call.size <= MAX_BATCH_OBJECT else self._put_alone(call)
 
     def _put_alone(self, call: GatheredPut) -> ObjectInfo:
         request = pb.PutObjectRequest(
@@ -112,7 +112,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Return the description of the current object."""
-        return self._heads.make(GatheredCall(bucket, key, timeout))
+        return self._heads.make(GatheredCall(bucket, key, timeout), self._head_alone)
 
     def _head_alone(self, call: GatheredCall) -> ObjectInfo:
         return self._ask_object(pb.HeadObjectRequest(bucket=call.bucket, key=call.key), timeout=call.timeout)

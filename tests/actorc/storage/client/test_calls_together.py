@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from weakref import ref
 
 import pytest
 
@@ -119,6 +121,18 @@ def crowd(request, tmp_path, monkeypatch):
         yield crowd
 
 
+@contextmanager
+def no_collection():
+    """Collect no cycles within the block."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def get(key, **options):
     return lambda client: client.get_object("bucket", key, **options)
 
@@ -224,6 +238,16 @@ def test_each_call_learns_that_the_client_was_closed(crowd):
         error = each.exception(LONG)
         assert isinstance(error, StorageError)
         assert error.code == "Closed"
+
+
+def test_a_client_that_nobody_uses_goes_at_once_with_its_connections(server):
+    client = server.client()
+    client.put_object("bucket", "key", b"data")
+    store = ref(client._remote)
+    with no_collection():
+        del client
+
+        assert store() is None
 
 
 def test_a_call_to_a_slow_server_is_not_waited_for(crowd):

@@ -28,7 +28,7 @@ SERVICE = f"/{call_headers.SERVICE.full_name}"
 METHODS = [method.name for method in call_headers.SERVICE.methods]
 MINE = "mine/"
 SHARED = {"GetServerInfo", "ListBuckets", "HeadBucket", "ListObjects", "ListMultipartUploads"}
-BATCHES = {"DeleteObjects", "PutObjects", "GetObjects"}
+BATCHES = {"DeleteObjects", "PutObjects", "GetObjects", "HeadObjects"}
 SHARED |= BATCHES
 """Methods that answer whoever may do something in the bucket, for what is theirs."""
 FIELDS = {"bucket": "bucket", "key": "theirs", "source_bucket": "bucket", "source_key": "theirs", "keys": ["theirs"]}
