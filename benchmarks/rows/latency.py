@@ -60,10 +60,10 @@ def _both(setting, client, plain, source, link):
         return Case(f"{name}, {size_text(size)}, {link}", arms, size, rounds=min(2, setting.scale.rounds))
 
     yield case("download_file", lambda: client.download_file(BUCKET, "far", target, overwrite=True), _read)
+    yield case("upload_file", lambda: client.upload_file(BUCKET, "far up", source), Bare.send)
     yield case("get_object", lambda: client.get_object(BUCKET, "far"), _read)
     data = source.read_bytes()
     yield case("put_object", lambda: client.put_object(BUCKET, "far put", data), Bare.send)
-    yield case("upload_file", lambda: client.upload_file(BUCKET, "far up", source), Bare.send)
 
 
 def _read(bare, size):
