@@ -130,7 +130,8 @@ async def test_a_download_that_is_not_read_does_not_run_ahead(client):
         await client.server_info()
         ahead.append(len(given) - len(ahead) - 1)
 
-    assert (len(ahead), max(ahead)) == (16, 1)
+    assert len(ahead) == 16
+    assert max(ahead) <= 1
 
 
 async def test_more_streams_than_threads_can_be_half_read_at_once(client):
