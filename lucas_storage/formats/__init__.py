@@ -9,6 +9,7 @@ from lucas_storage.preview_data import Preview
 
 from .base import Encoded, Format, MemorySource, Source
 from .json_data.json_format import (
+    TAGGED_ALONE,
     encode_data,
     encode_scalars,
     holds_references,
@@ -19,6 +20,7 @@ from .json_data.plain_data import is_exact
 from .registry import format_by_id, format_for, is_registered, register_format, why_pickled
 
 __all__ = [
+    "TAGGED_ALONE",
     "Encoded",
     "Format",
     "MemorySource",

@@ -32,7 +32,7 @@ _MAPPINGS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
 _UNCHANGING_COLLECTIONS: Final = frozenset({tuple, frozenset})
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 _MOST_ITEMS: Final = 1000
-_LONGER: Final = 6
+LONGER: Final = 6
 """How many times as long as its marshalled form JSON text can be: a character of control takes six bytes there."""
 _FORM: Final = 2
 """Version of the marshalled form in which floats are binary, and an object that stands in two places is there twice."""
@@ -129,7 +129,7 @@ def small_copy(container: Any, most: int) -> Any | None:
         return None
     data = marshal.dumps(container, _FORM)
     # The dollar first: a single byte is looked for much faster, and is rare.
-    if len(data) * _LONGER > most or (b"$" in data and _TAGGED.search(data)):
+    if len(data) * LONGER > most or (b"$" in data and _TAGGED.search(data)):
         return None
     if judge.is_flat and type(container) is not tuple:
         return container.copy()

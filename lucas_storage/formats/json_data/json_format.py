@@ -147,12 +147,12 @@ def encode_data(value: Any) -> tuple[Format, Encoded] | None:
     return (_JSON_1 if writer.kinds.isdisjoint(ADDED) else _JSON_2), Encoded((data,))
 
 
-def encode_scalars(values: Collection[Any], kind: type) -> tuple[Format, list[bytes]] | None:
-    """Return each of some scalars of one type that only ``json@2`` holds, as `encode_data` does for one alone.
+def encode_scalars(values: Collection[Any]) -> tuple[Format, list[bytes]] | None:
+    """Return each of some scalars that only ``json@2`` holds, as `encode_data` does for one alone.
 
-    None for other types, for short bytes, which have formats of their own, and if one of them is not held.
+    None if one of them is of another type, if it is short bytes, which have formats of their own, or is not held.
     """
-    if kind not in _TAGGED_ALONE:
+    if not set(map(type, values)) <= TAGGED_ALONE:
         return None
     try:
         return _JSON_2, list(map(str.encode, JSON_2.text().of_all(values)))
@@ -199,4 +199,5 @@ _JSON_1: Final = JsonFormat()
 _JSON_2: Final = Json2Format()
 _SOMETIMES_TAGGED: Final = frozenset({int, float, str})
 _ALWAYS_TAGGED: Final = JSON_2.scalars.keys() - JSON_1.scalars.keys()
-_TAGGED_ALONE: Final = _ALWAYS_TAGGED - {bytes, bytearray}
+TAGGED_ALONE: Final = _ALWAYS_TAGGED - {bytes, bytearray}
+"""Types of scalars of which a value stands in a tag of ``json@2`` by itself."""

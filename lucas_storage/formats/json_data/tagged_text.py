@@ -83,6 +83,9 @@ class TaggedText:
         if len(kinds) == 1:
             (kind,) = kinds
             return self._of_kind(values, kind)
+        if len(kinds) == len(values):
+            # No two of one type, as often in a record.
+            return [self._of_kind((value,), type(value))[0] for value in values]
         each = {kind: iter(self._of_kind(of_kind(values, kinds, kind), kind)) for kind in kinds}
         return [next(each[type(value)]) for value in values]
 

@@ -70,6 +70,8 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
     if annotation is ANY or not has_options(annotation):
         # Most other results are data as a whole, and need no tree; those that are small as well, no encoding.
         own = small_copy(value, policy.inline_max)
+        if own is None:
+            own = sent_data.record(value, policy)
         if own is not None:
             return own
         found = wire_form.whole(value)

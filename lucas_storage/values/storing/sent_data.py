@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from lucas_storage.formats import encode_scalars, is_exact, is_registered, may_hold_references
+from lucas_storage.formats import TAGGED_ALONE, encode_scalars, is_exact, is_registered, may_hold_references
 from lucas_storage.formats.base import Encoded, Format
-from lucas_storage.formats.json_data.plain_data import SCALARS, of_kind
-from lucas_storage.refs import ArtifactRef, inline_json, inline_json_each, inline_ref
+from lucas_storage.formats.json_data.plain_data import SCALARS, texts_are_exact
+from lucas_storage.refs import TAG, ArtifactRef, inline_json, inline_json_each, inline_ref
 from lucas_storage.values import recent_data, wire_form
-from lucas_storage.values.own_copy import small_copy
+from lucas_storage.values.own_copy import LONGER, small_copy
 
 from . import inner_artifacts
 from .policy import Policies, Policy, is_inline
 from .store_value import store_encoded
+
+_OTHERS: Final = SCALARS | {bytes}
+"""Types of the other values of a record."""
+_FEW: Final = 32
+"""Values of a record; of more, the look at each by itself costs more than to encode the whole."""
 
 
 def travelling(skeleton: Any, policy: Policies) -> Any:
@@ -38,6 +44,29 @@ def sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
     return _kept_json(skeleton, fmt, encoded, policy)
 
 
+def record(value: Any, policy: Policies) -> dict[str, Any] | None:
+    """Return a small record, such as a row of a table, as `sent` does, without encoding it as a whole before.
+
+    A record is a dict of scalars by texts, with at least one that JSON lacks, such as a date. None for any other value,
+    and if it is not small.
+    """
+    if type(value) is not dict or len(value) > _FEW or TAG in value or set(map(type, value)) != {str}:
+        return None
+    kinds = set(map(type, value.values()))
+    lacking = _lacking(kinds)
+    if not lacking or not kinds <= lacking | _OTHERS or not texts_are_exact(value):
+        return None
+    others = [item for item in value.values() if type(item) not in lacking]
+    found = encode_scalars([item for item in value.values() if type(item) in lacking])
+    if found is None:
+        return None
+    # Measured by another encoding, which is quicker.
+    size = len(marshal.dumps([*value, *others])) * LONGER + sum(map(len, found[1]))
+    if not is_inline(size, policy.inline_max):
+        return None
+    return dict(zip(value, _with_tagged(value.values(), lacking, found, policy), strict=True))
+
+
 def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
     store = partial(store_encoded, encoded, fmt, policy)
     # Data without tags alone, of which a copy is what reading gives.
@@ -49,19 +78,31 @@ def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) ->
 
 def _elements(values: Collection[Any], policy: Policies) -> list[Any]:
     kinds = set(map(type, values))
-    each = {kind: iter(_elements_of_kind(of_kind(values, kinds, kind), kind, policy)) for kind in kinds}
-    return [next(each[type(value)]) for value in values]
-
-
-def _elements_of_kind(values: Collection[Any], kind: type, policy: Policies) -> Collection[Any]:
-    if kind in SCALARS and all(map(is_exact, values)):
-        return values
-    # A column of a type that JSON lacks is encoded at once.
-    found = None if is_registered(kind) else encode_scalars(values, kind)
+    lacking = _lacking(kinds)
+    # Those of the types that JSON lacks are encoded together.
+    together = values if len(lacking) == len(kinds) else [value for value in values if type(value) in lacking]
+    found = encode_scalars(together) if lacking else None
     if found is None or not is_inline(max(map(len, found[1])), policy.inline_max):
         return [_element(value, policy) for value in values]
+    return _with_tagged(values, lacking, found, policy)
+
+
+def _with_tagged(
+    values: Collection[Any], lacking: set[type], found: tuple[Format, list[bytes]], policy: Policies
+) -> list[Any]:
+    """Return values as they travel; the texts of those of the types that JSON lacks are found already."""
     fmt, texts = found
-    return inline_json_each(fmt.id, texts)
+    tagged = iter(inline_json_each(fmt.id, texts))
+    return [next(tagged) if type(value) in lacking else _other_element(value, policy) for value in values]
+
+
+def _lacking(kinds: set[type]) -> set[type]:
+    """Return those of some types that JSON lacks, scalars that no format of their own holds."""
+    return {kind for kind in kinds if kind in TAGGED_ALONE and not is_registered(kind)}
+
+
+def _other_element(value: Any, policy: Policies) -> Any:
+    return value if type(value) in SCALARS and is_exact(value) else _element(value, policy)
 
 
 def _element(value: Any, policy: Policies) -> Any:
