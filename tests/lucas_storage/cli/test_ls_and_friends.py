@@ -258,7 +258,7 @@ def test_a_data_directory_is_made_by_commands_that_write(lucas_storage):
     made = lucas_storage.run("mb", "my-bucket", "--data", "data")
     listed = lucas_storage.run("ls", "--data", "data")
 
-    assert (missing.returncode, made.returncode) == (2, 0), missing.stderr + made.stderr
+    assert (missing.returncode, made.returncode) == (3, 0), missing.stderr + made.stderr
     assert listed.stdout == "lucas://default/my-bucket/\n"
 
 

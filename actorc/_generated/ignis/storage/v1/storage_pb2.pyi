@@ -20,6 +20,9 @@ message of either side that lacks its checksum then, or has a wrong one, is refu
 and the call may be made again. WriteObjectRequest and ReadObjectResponse need none if they hold a chunk whose offset,
 crc32c and data are there in this order, the offset also where it is 0: it has a checksum already, and its place.
 
+A client that needs no trailing metadata of calls that succeed, since it knows by now that the server seals, may say
+x-acs-trailers: failed, and such calls end without any. Those of a failure come in any case.
+
 Whether checksums are sent or not: what an answer names is to be compared with what was asked, and a failure to be
 believed only with its Status, whose code is that of the call.
 """
