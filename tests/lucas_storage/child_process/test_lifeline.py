@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +27,11 @@ other.wait()
 """
 
 
-def started(*, by_kernel, is_stuck=False):
+def started(*, by_kernel, is_stuck=False, least=0):
     ours, theirs = os.pipe()
+    if ours < least:
+        low, ours = ours, fcntl.fcntl(ours, fcntl.F_DUPFD, least)
+        os.close(low)
     command = [sys.executable, "-c", SCRIPT, str(ours), str(by_kernel), str(is_stuck)]
     process = subprocess.Popen(command, pass_fds=(ours,), stdout=subprocess.PIPE, start_new_session=True)
     os.close(ours)
@@ -56,6 +61,19 @@ def test_the_group_is_killed_when_the_other_end_closes(by_kernel, is_stuck):
 @pytest.mark.parametrize("by_kernel", [False, True])
 def test_an_end_that_was_closed_before_kills_as_well(by_kernel):
     process, lifeline = started(by_kernel=by_kernel)
+    os.close(lifeline)
+    with process.stdout as output:
+        output.read()
+
+    assert process.wait() == -9
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= 2000, reason="so many files cannot be open at the same time"
+)
+def test_a_program_with_a_thousand_open_files_has_a_lifeline_too():
+    process, lifeline = started(by_kernel=True, least=1500)
+    process.stdout.readline()
     os.close(lifeline)
     with process.stdout as output:
         output.read()
