@@ -83,7 +83,7 @@ def _elements(values: Collection[Any], policy: Policies) -> list[Any]:
     together = values if len(lacking) == len(kinds) else [value for value in values if type(value) in lacking]
     found = encode_scalars(together) if lacking else None
     if found is None or not is_inline(max(map(len, found[1])), policy.inline_max):
-        return [_element(value, policy) for value in values]
+        return [_other_element(value, policy) for value in values]
     return _with_tagged(values, lacking, found, policy)
 
 
