@@ -369,6 +369,14 @@ def stoppable():
     server.stop(0)
 
 
+def is_answered(raw):
+    try:
+        raw("ListBuckets", pb.ListBucketsRequest())
+    except grpc.RpcError:
+        return False
+    return True
+
+
 def begun(raw, frames, going_on):
     """Begin an upload that goes on once told to; return when it was accepted."""
 
@@ -390,6 +398,9 @@ def test_a_server_that_stops_says_so_refuses_calls_and_finishes_what_runs(stoppa
     with ThreadPoolExecutor() as threads:
         stopped = threads.submit(stoppable.stop, 1000)
         while health(stoppable.address) == SERVING:
+            pass
+        # the health is told a moment before calls are refused, so that load balancers stop sending first
+        while is_answered(raw):
             pass
         refusals = [
             refused(raw, "ListBuckets", pb.ListBucketsRequest()),
