@@ -234,6 +234,13 @@ def condition_message(condition: Condition) -> pb.Condition:
     return pb.Condition(if_absent=condition.if_absent, if_match=condition.if_match or "")
 
 
+def attributes(
+    message: pb.PutObjectRequest | pb.WriteOpen | pb.CreateMultipartUploadRequest | pb.Attributes, ttl_seconds: int = 0
+) -> ObjectAttributes:
+    """Return the attributes that a request gives an object."""
+    return ObjectAttributes(content_type=message.content_type, metadata=dict(message.metadata), ttl=ttl_seconds or None)
+
+
 def condition(message: pb.Condition) -> Condition:
     """Return `message` as a model."""
     return Condition(if_absent=message.if_absent, if_match=message.if_match or None)

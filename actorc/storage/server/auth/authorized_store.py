@@ -209,10 +209,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         Raises:
             PermissionError: The caller may read nothing in the bucket.
         """
-        allowed = self._allowed("read", bucket)
-        done = self._target.read_many(bucket, [key for key in keys if key.startswith(allowed)])
-        for key in keys:
-            yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
+        return self._looked_up(bucket, keys, self._target.read_many)
 
     def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
         """Yield the descriptions of the objects that the caller may read; the results of the others are errors.
@@ -220,10 +217,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         Raises:
             PermissionError: The caller may read nothing in the bucket.
         """
-        allowed = self._allowed("read", bucket)
-        done = self._target.head_many(bucket, [key for key in keys if key.startswith(allowed)])
-        for key in keys:
-            yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
+        return self._looked_up(bucket, keys, self._target.head_many)
 
     def copy(
         self,
@@ -255,6 +249,14 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         if not allowed:
             raise self._principal.refusal(action, bucket)
         return allowed
+
+    def _looked_up(
+        self, bucket: str, keys: Sequence[str], ask: Callable[[str, list[str]], Iterator[T | StorageError]]
+    ) -> Iterator[T | StorageError]:
+        allowed = self._allowed("read", bucket)
+        done = ask(bucket, [key for key in keys if key.startswith(allowed)])
+        for key in keys:
+            yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
 
     def _undeletable(self, bucket: str, key: str) -> DeleteResult:
         return DeleteResult(key=key, deleted=False, error=self._principal.refusal("delete", bucket, key))

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import error_status, messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, encode_chunk
-from actorc.storage.errors import DamagedMessageError, InvalidParameterError
-from actorc.storage.models import WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
-from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
+from actorc.storage.models import WHOLE, ByteRange, Condition
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_PAGE_BYTES
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store.store import ObjectStore
-from actorc.storage.server.store.upload import Upload
 
-from . import files
+from . import files, write_stream
 from .call import Call
 from .call_context import PeerGoneError
-
-WriteFrame = Chunk | pb.WriteObjectRequest
+from .write_stream import WriteFrame
 
 _DRAIN_SECONDS: Final = 2.0
 """Seconds for which the rest of a refused upload is read, so that the sender gets to read the reason."""
@@ -74,7 +71,7 @@ class StorageService:
             request.key,
             data,
             request.crc32c,
-            attributes=_attributes(request, request.ttl_seconds),
+            attributes=messages.attributes(request, request.ttl_seconds),
             condition=messages.condition(request.condition),
             idempotency_key=request.idempotency_key,
         )
@@ -83,7 +80,7 @@ class StorageService:
     def write_object(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
         """Store an object of any size; an error is sent in band, then as the status."""
         try:
-            yield from self._receive(frames, call)
+            yield from write_stream.received(self._as(call), frames, call)
         except PeerGoneError:
             raise
         except Exception as error:
@@ -245,7 +242,7 @@ class StorageService:
             _copy_source(request),
             request.bucket,
             request.key,
-            attributes=_attributes(request.attributes) if request.HasField("attributes") else None,
+            attributes=messages.attributes(request.attributes) if request.HasField("attributes") else None,
             condition=messages.condition(request.condition),
             ttl=request.ttl_seconds or None,
             idempotency_key=request.idempotency_key,
@@ -259,7 +256,7 @@ class StorageService:
         upload_id = self._as(call).multipart.create(
             request.bucket,
             request.key,
-            attributes=_attributes(request, request.ttl_seconds),
+            attributes=messages.attributes(request, request.ttl_seconds),
             condition=messages.condition(request.condition),
             idempotency_key=request.idempotency_key,
         )
@@ -322,44 +319,6 @@ class StorageService:
     def _as(self, call: Call) -> AuthorizedStore:
         return AuthorizedStore(self._store, call.principal)
 
-    def _receive(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
-        opening = _opening(frames)
-        call.bucket, call.key = opening.bucket, opening.key
-        with self._begin(opening, call) as upload:
-            yield pb.WriteObjectResponse(accepted=pb.WriteAccepted(max_chunk_size=MAX_CHUNK_SIZE))
-            commit = yield from _fill(upload, frames, call)
-            if commit.copied:
-                info = upload.commit_imported(size=commit.size)
-            else:
-                info = upload.commit(size=commit.size, crc32c=commit.crc32c)
-        yield _written(info)
-
-    def _begin(self, opening: pb.WriteOpen, call: Call) -> Upload[ObjectInfo] | Upload[PartInfo]:
-        if opening.HasField("part"):
-            return self._as(call).multipart.begin_part(
-                opening.bucket,
-                opening.key,
-                opening.part.upload_id,
-                opening.part.number,
-                idempotency_key=opening.idempotency_key,
-                declared_size=opening.declared_size or None,
-            )
-        return self._as(call).begin_write(
-            opening.bucket,
-            opening.key,
-            attributes=_attributes(opening, opening.ttl_seconds),
-            condition=messages.condition(opening.condition),
-            idempotency_key=opening.idempotency_key,
-            declared_size=opening.declared_size or None,
-            check_early=call.first_attempt or not opening.idempotency_key,
-        )
-
-
-def _attributes(
-    message: pb.PutObjectRequest | pb.WriteOpen | pb.CreateMultipartUploadRequest | pb.Attributes, ttl_seconds: int = 0
-) -> ObjectAttributes:
-    return ObjectAttributes(content_type=message.content_type, metadata=dict(message.metadata), ttl=ttl_seconds or None)
-
 
 def _copy_source(request: pb.CopyObjectRequest) -> CopySource:
     return CopySource(
@@ -368,40 +327,3 @@ def _copy_source(request: pb.CopyObjectRequest) -> CopySource:
         generation=request.source_generation or None,
         if_match=request.source_if_match or None,
     )
-
-
-def _written(info: ObjectInfo | PartInfo) -> pb.WriteObjectResponse:
-    if isinstance(info, PartInfo):
-        return pb.WriteObjectResponse(part_done=messages.part_message(info))
-    return pb.WriteObjectResponse(done=messages.object_message(info))
-
-
-def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
-    first = next(frames, None)
-    if not isinstance(first, pb.WriteObjectRequest) or first.WhichOneof("frame") != "open":
-        raise InvalidParameterError("an upload begins with an open message; send bucket and key first")
-    return first.open
-
-
-def _fill(
-    upload: Upload[Any], frames: Iterator[WriteFrame], call: Call
-) -> Generator[pb.WriteObjectResponse, None, pb.WriteCommit]:
-    """Take the bytes of an upload; yield the answers to what is copied, and return the commit message."""
-    with files.UploadedFile(call) as file:
-        for frame in frames:
-            if isinstance(frame, Chunk):
-                # from a client that seals its messages a wrong offset is damage, from others a mistake of theirs
-                if call.is_checked and frame.offset != call.bytes:
-                    raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
-                upload.write(frame)
-                call.bytes += len(frame.data)
-                continue
-            match frame.WhichOneof("frame"):
-                case "file":
-                    call.bytes = upload.import_file(file.descriptor(), frame.file.offset, frame.file.length)
-                    yield pb.WriteObjectResponse(copied=pb.FileCopied(size=call.bytes))
-                case "commit":
-                    return frame.commit
-                case _:
-                    raise InvalidParameterError("an upload is opened once; send chunks, then commit")
-    raise InvalidParameterError("the stream ended without a commit message and nothing was stored; send one last")

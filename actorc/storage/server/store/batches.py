@@ -65,15 +65,8 @@ class BatchOperations:
                 only.
             BucketNotFoundError: There is no such bucket.
         """
-        rules.check_bucket(bucket)
-        _check_batch(keys, bucket)
-        refused = _refused_keys(keys, bucket)
-        with name_in_errors(bucket):
-            done = self._engine.read_many(
-                bucket, [key for key in keys if key not in refused], most=rules.MAX_BATCH_OBJECT
-            )
-            for key in keys:
-                yield _named(refused[key] if key in refused else next(done), bucket, key)
+        most = rules.MAX_BATCH_OBJECT
+        return _looked_up(bucket, keys, lambda valid: self._engine.read_many(bucket, valid, most=most))
 
     def head_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectInfo | StorageError]:
         """Yield the descriptions of up to `MAX_BATCH` objects, in order.
@@ -83,13 +76,7 @@ class BatchOperations:
                 only.
             BucketNotFoundError: There is no such bucket.
         """
-        rules.check_bucket(bucket)
-        _check_batch(keys, bucket)
-        refused = _refused_keys(keys, bucket)
-        with name_in_errors(bucket):
-            done = self._engine.head_many(bucket, [key for key in keys if key not in refused])
-            for key in keys:
-                yield _named(refused[key] if key in refused else next(done), bucket, key)
+        return _looked_up(bucket, keys, lambda valid: self._engine.head_many(bucket, valid))
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         """Remove up to `MAX_BATCH` objects, independently of each other; return the result for each key, in order.
@@ -144,6 +131,19 @@ def _check_payload(objects: Sequence[SmallObject], bucket: str) -> None:
         raise InvalidParameterError(
             "the key is twice in one batch; put one of the objects in a later one", bucket, twice
         )
+
+
+def _looked_up(
+    bucket: str, keys: Sequence[str], ask: Callable[[list[str]], Iterator[T | StorageError]]
+) -> Iterator[T | StorageError]:
+    """Yield the result for each key, in order; the engine is asked for those that are valid."""
+    rules.check_bucket(bucket)
+    _check_batch(keys, bucket)
+    refused = _refused_keys(keys, bucket)
+    with name_in_errors(bucket):
+        done = ask([key for key in keys if key not in refused])
+        for key in keys:
+            yield _named(refused[key] if key in refused else next(done), bucket, key)
 
 
 def _refused_keys(keys: Sequence[str], bucket: str) -> dict[str, StorageError]:
