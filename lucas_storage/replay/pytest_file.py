@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lucas_storage import settings, signing
 from lucas_storage.bundles.export import export
-from lucas_storage.errors import UnsupportedError
+from lucas_storage.bundles.reached import reached
+from lucas_storage.errors import UnsafeFormatError, UnsupportedError
 from lucas_storage.formats import format_by_id
 from lucas_storage.records import record_store
 from lucas_storage.records.past_run import PastRun, PastStep
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.signing import SigningKeys
 from lucas_storage.storage import Storage
 
 from .replay import Replay, inputs_of, replay
@@ -34,7 +38,7 @@ HERE = Path(__file__).parent
 
 
 def test_{name}_returns_what_it_returned(storage):
-    outcome = replayed(HERE / {literal}, {place})
+    outcome = replayed(HERE / {literal}, {place}{pickles})
 
     assert outcome.is_identical, str(outcome)
 '''
@@ -45,7 +49,8 @@ def write(
 ) -> tuple[Path, Replay]:
     """Write a test and, beside it, a bundle under the same name; return the bundle's path, and how the test will end.
 
-    The test needs the fixture ``storage`` of the plugin for pytest, and neither the store nor a key.
+    The test needs the fixture ``storage`` of the plugin for pytest, and neither the store nor a key. It names the
+    digests of the pickles that the step takes, each of which a key of this process signed; it opens no other one.
 
     Args:
         storage: Its default bucket has the record of the run.
@@ -57,8 +62,8 @@ def write(
 
     Raises:
         FileExistsError: There is such a file, and `replace` is False.
-        UnsupportedError: The step failed, its inputs are not recorded, or one of them is a pickle, which nobody can
-            read in a test without the key.
+        UnsupportedError: The step failed, its inputs are not recorded, or one of them is a pickle that no key of this
+            process signed, or that another artifact refers to.
         FunctionLoadError: The function is not there today.
         Exception: Whatever the function raises today.
     """
@@ -67,7 +72,7 @@ def write(
         raise FileExistsError(
             errno.EEXIST, "exists already; add --force to replace it, or name another file", str(path)
         )
-    _check(step)
+    pickles = _pickles(storage, step)
     where, name = place_of(storage, step, place)
     with as_today(storage, step, place) as found:  # before anything is written: a test that cannot run is none
         outcome = replay(run, step, found, today=True)
@@ -79,21 +84,44 @@ def write(
         literal=_literal(bundle.name),
         name=_NO_NAME.sub("_", step.function),
         place=_place_text(where, name, path),
+        pickles=_pickles_text(pickles),
     )
     path.write_text(text, encoding="utf-8")
     return bundle, outcome
 
 
-def _check(step: PastStep) -> None:
+def _pickles(storage: Storage, step: PastStep) -> list[str]:
+    """Return the digests of the pickles that a step takes, all of which a key of this process signed."""
     if step.error is not None:
         raise UnsupportedError(f"the step {step.function!r} failed, so that there is no result to compare with")
     inputs_of(step, {})
-    for ref in record_store.refs_in(step.given):
-        if not format_by_id(ref.format).safe:
+    given, keys = list(record_store.refs_in(step.given)), settings.resolve().signing_keys
+    direct = {ref.digest: None for ref in given if not format_by_id(ref.format).safe and _is_signed(step, ref, keys)}
+    for source in reached(storage, given, {}).sources.values():
+        is_pickle = source.entry.kind != "part" and not format_by_id(source.ref.format).safe
+        if is_pickle and source.entry.digest not in direct:  # its signature stands in an artifact, and stays as it is
             raise UnsupportedError(
-                f"the step {step.function!r} takes a pickle, which only a holder of the signing key reads; replay it "
-                "here, or let the step before return data that has a format of its own"
+                f"the step {step.function!r} takes data that refer to a pickle, which only a holder of the signing key "
+                "reads; replay it here, or let the step before return that object itself"
             )
+    return [digest for digest in direct if digest]
+
+
+def _is_signed(step: PastStep, ref: ArtifactRef, keys: SigningKeys) -> bool:
+    """Return True, or raise if no key of this process signed a pickle."""
+    try:
+        signing.verify(ref, keys)
+    except UnsafeFormatError as error:
+        raise UnsupportedError(
+            f"the step {step.function!r} takes a pickle that nobody vouches for here ({error.message}); write the test "
+            "with the key of the run"
+        ) from error
+    return True
+
+
+def _pickles_text(digests: list[str]) -> str:
+    """Return the argument that names pickles; nothing where there are none."""
+    return f", pickles={{{', '.join(map(_literal, digests))}}}" if digests else ""
 
 
 def _place_text(where: str, name: str, test: Path) -> str:
