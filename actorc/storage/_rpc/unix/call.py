@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start
+from actorc.storage._wire.frame_socket import FrameSocket
 from actorc.storage._wire.socket_frames import (
     ClosedError,
     Frame,
     FrameError,
-    FrameSocket,
     Kind,
     Payload,
     decode_pairs,

@@ -7,7 +7,8 @@ from typing import Final, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
 from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, Trailers, UploadRules, closed
-from actorc.storage._wire.socket_frames import MAX_DESCRIPTORS, FrameSocket
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import MAX_DESCRIPTORS
 from actorc.storage.errors import DeadlineExceededError
 
 from .call import UnixCall

@@ -10,7 +10,8 @@ from typing import Final
 
 from actorc import fork_hooks
 from actorc.addresses import Address, parse
-from actorc.storage._wire.socket_frames import ClosedError, FrameError, FrameSocket, Kind, decode_pairs
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import ClosedError, FrameError, Kind, decode_pairs
 from actorc.storage.local_server.peer_user import trusted_peer
 from actorc.storage.local_server.socket_files import find, meant
 

@@ -12,7 +12,8 @@ from typing import Generic, Self, TypeVar
 from actorc.storage._rpc import cancellation
 from actorc.storage._rpc.transport import HEARTBEAT_SECONDS, CallFailedError, SendingEndedError, UploadRules
 from actorc.storage._wire import idle
-from actorc.storage._wire.socket_frames import ClosedError, Kind, Payload, behind, header
+from actorc.storage._wire.frame_socket import behind
+from actorc.storage._wire.socket_frames import ClosedError, Kind, Payload, header
 from actorc.storage.errors import StorageError
 
 from .call import BROKEN, UnixCall

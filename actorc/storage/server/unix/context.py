@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, NoReturn, cast
 
-from actorc.storage._wire.socket_frames import ClosedError, FrameError, FrameSocket, Kind, Payload, encode_pairs, header
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import ClosedError, FrameError, Kind, Payload, encode_pairs, header
 from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.server.service.call_context import PeerGoneError, Progress, Trailers
 from actorc.storage.server.service.methods import Kind as MethodKind

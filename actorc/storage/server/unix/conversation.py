@@ -7,7 +7,8 @@ from contextlib import closing
 from typing import Final
 
 from actorc.storage._wire.call_headers import PREFIX
-from actorc.storage._wire.socket_frames import ClosedError, Frame, FrameError, FrameSocket, Kind, Pairs, decode_pairs
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import ClosedError, Frame, FrameError, Kind, Pairs, decode_pairs
 from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.service.call import Call, CallHead

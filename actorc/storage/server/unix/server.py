@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Final
 
 from actorc.addresses import Address
-from actorc.storage._wire.socket_frames import ClosedError, FrameSocket, Kind, encode_pairs
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import ClosedError, Kind, encode_pairs
 from actorc.storage.local_server.peer_user import trusted_peer
 
 from .conversation import Calls

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Final
 
 from actorc.addresses import parse
-from actorc.storage._wire.socket_frames import ClosedError, FrameSocket, Kind, decode_pairs, encode_pairs
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import ClosedError, Kind, decode_pairs, encode_pairs
 from actorc.storage.local_server.socket_files import find
 from actorc.storage.server.unix.socket_file import SocketFile, bound
 

@@ -10,12 +10,12 @@ import threading
 
 import pytest
 
+from actorc.storage._wire.frame_socket import FrameSocket
 from actorc.storage._wire.socket_frames import (
     MAX_DESCRIPTORS,
     MAX_PAYLOAD,
     ClosedError,
     FrameError,
-    FrameSocket,
     Kind,
     decode_pairs,
     encode_pairs,

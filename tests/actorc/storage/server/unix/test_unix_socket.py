@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from actorc.storage import StorageClient, StorageError
-from actorc.storage._wire.socket_frames import FrameSocket, Kind, encode_pairs
+from actorc.storage._wire.frame_socket import FrameSocket
+from actorc.storage._wire.socket_frames import Kind, encode_pairs
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.process.supervisor import Supervisor
 from actorc.storage.testing import local_server
