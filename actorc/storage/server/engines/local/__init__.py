@@ -8,7 +8,7 @@ from .engine import LocalEngine
 from .index.retention import Retention
 from .maintenance.fsck_index import Finding, inspect
 from .maintenance.rebuild import Rebuild
-from .readers_writers import INLINE_MAX
+from .writers import INLINE_MAX
 
 __all__ = [
     "INLINE_MAX",

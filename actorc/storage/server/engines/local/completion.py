@@ -12,10 +12,11 @@ from actorc.storage.server.engines.base import PartChoice
 
 from .disk.blobs import Blobs
 from .disk.health import Health
+from .disk.staged_blob import StagedBlob
 from .disk.trailer import Trailer
 from .index.index import Index
-from .readers_writers import LocalWriter
 from .rows import Segment
+from .writers import LocalWriter
 
 
 class LocalCompletion(LocalWriter):
@@ -52,5 +53,5 @@ class LocalCompletion(LocalWriter):
         if not trailer.pieces:  # the upload is gone or has other parts; the transaction raises the error
             return Segment(size=0, sums=())
         trailer.order, trailer.written_us = self._index.reserve()
-        self._staged = self._blobs.stage()
+        self._staged = StagedBlob(self._blobs)
         return self._published(self._staged, trailer)

@@ -47,8 +47,9 @@ from .index.batch_reads import GROUP, Found
 from .index.index import Index
 from .index.retention import Retention
 from .maintenance.maintenance import Maintenance
-from .readers_writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
+from .readers import LocalReader
 from .rows import Segment, inline
+from .writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter
 
 _DEFAULT = Retention()
 _MIN_SPARE = MiB

@@ -1,25 +1,23 @@
-"""Writers of objects and parts, and readers of objects."""
+"""Writers of objects and parts: bytes in the index or in a blob, and the commit that publishes them."""
 
 # ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from actorc.storage._wire.checksum import BlockSums, crc32c
-from actorc.storage.errors import IntegrityError, StorageError
-from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
-from actorc.storage.rules import BLOCK_SIZE, KiB
-from actorc.storage.server.engines.blocks import block_length, cut
+from actorc.storage.errors import StorageError
+from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo
+from actorc.storage.rules import KiB
 from actorc.storage.server.engines.errors import file_too_short
-from actorc.storage.server.engines.readers_writers import FileSegment, ObjectReader, ObjectWriter, PartWriter, Writer
+from actorc.storage.server.engines.readers_writers import ObjectWriter, PartWriter, Writer
 
-from .disk.blobs import Blobs, StagedBlob
+from .disk.blobs import Blobs
 from .disk.errors import explained
-from .disk.file_stamp import is_unchanged
 from .disk.health import Health
-from .disk.held_blobs import HeldBlobs
+from .disk.staged_blob import StagedBlob
 from .disk.trailer import OBJECT, PART, Trailer, pack_trailer
 from .index.index import Index
 from .rows import Segment
@@ -50,7 +48,7 @@ class LocalWriter(Writer):
         self._open = True
         if declared_size is not None and declared_size > INLINE_MAX:
             with explained():
-                self._staged = blobs.stage(declared_size)
+                self._staged = StagedBlob(blobs, declared_size)
 
     def write(self, data: bytes | memoryview, crc32c: int) -> None:
         self._check_open()
@@ -109,7 +107,7 @@ class LocalWriter(Writer):
     def _stage(self) -> StagedBlob:
         """Return the blob, begun with what was collected before."""
         if self._staged is None:
-            self._staged = self._blobs.stage()
+            self._staged = StagedBlob(self._blobs)
             self._staged.append(self._small)
         return self._staged
 
@@ -236,80 +234,3 @@ class LocalPartWriter(LocalWriter, PartWriter):
                 bucket, key, upload_id, number, segment, crc32c=self.checksum(), idempotency_key=idempotency_key
             ),
         )
-
-
-class LocalReader(ObjectReader):
-    """Reads blocks, and verifies each before it is returned. For one thread at a time.
-
-    Args:
-        info: The generation.
-        segments: Its segments.
-        blobs: The blobs among them, owned and closed by this reader.
-    """
-
-    def __init__(self, info: ObjectInfo, segments: Sequence[Segment], blobs: HeldBlobs) -> None:
-        self.info = info
-        self._segments = segments
-        self._blobs = blobs
-        self._open = True
-
-    def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
-        return cut(part, self._segments, self._block)
-
-    def recorded_chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
-        return cut(part, self._segments, self._block, self._unverified_block)
-
-    def files(self) -> tuple[FileSegment, ...] | None:
-        segments = [segment for segment in self._segments if segment.size]
-        if not any(segment.file for segment in segments):
-            return None
-        try:
-            return tuple(map(self._file, segments))
-        except OSError:  # a lost blob, or too many descriptors; reading by `chunks` says so, or needs fewer
-            return None
-
-    def close(self) -> None:
-        self._open = False
-        self._blobs.close()
-
-    def _file(self, segment: Segment) -> FileSegment:
-        if segment.file is None:
-            return FileSegment(size=segment.size, sums=segment.sums, data=segment.data)
-        descriptor = self._blobs.descriptor(segment.file)
-        unchanged = is_unchanged(descriptor, segment.stamp)
-        return FileSegment(size=segment.size, sums=segment.sums, descriptor=descriptor, is_unchanged=unchanged)
-
-    def _unverified_block(self, segment: Segment, index: int) -> bytes:
-        self._check_open()
-        with explained():
-            data = self._load(segment, index, anew=False)
-        # one that is too short is damaged, whatever its checksum
-        return data if len(data) == block_length(segment.size, index) else self._block(segment, index)
-
-    def _block(self, segment: Segment, index: int) -> bytes:
-        self._check_open()
-        with explained():
-            # once more through a new descriptor: an error that passes is not reported as damage
-            for anew in (False, True):
-                data = self._load(segment, index, anew=anew)
-                if len(data) == block_length(segment.size, index) and crc32c(data) == segment.sums[index]:
-                    return data
-        raise IntegrityError(
-            f"block {index} of the object is damaged on the disk of the server; write the object again",
-            self.info.bucket,
-            self.info.key,
-        )
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise StorageError("the reader is closed; open the object anew", None, self.info.bucket, self.info.key)
-
-    def _load(self, segment: Segment, index: int, *, anew: bool) -> bytes:
-        if segment.file is None:
-            assert segment.data is not None
-            return segment.data
-        length = block_length(segment.size, index)
-        try:
-            return self._blobs.read(segment.file, length, index * BLOCK_SIZE, anew=anew)
-        except FileNotFoundError:  # lost: a held blob is never removed
-            return b""
