@@ -84,11 +84,15 @@ def path() -> Path | None:
 
 def version(file: Path | None) -> Version:
     """Return the version of a file, by which a caller sees that what it knows of it is still true."""
+    # Asked at every call of every function, and most processes have no file: to learn that takes a third of the time of
+    # an exception that says so.
+    if not file or not os.access(file, os.F_OK):
+        return None
     try:
-        stat = os.stat(file) if file else None  # noqa: PTH116  # asked at every call; the method takes twice as long
+        stat = os.stat(file)  # noqa: PTH116  # the method takes twice as long
     except OSError:  # as if there were no file; reading it reports the error
         return None
-    return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 @lru_cache(maxsize=4)

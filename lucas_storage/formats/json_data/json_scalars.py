@@ -1,9 +1,9 @@
-"""Scalars that JSON lacks, each as JSON data with a tag of those that `json_tags` lists."""
+"""Scalars that JSON lacks, each as the text of JSON data with a tag of those that `json_tags` lists."""
 
 from __future__ import annotations
 
-import base64
-import math
+import cmath
+from binascii import b2a_base64
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -13,65 +13,61 @@ from operator import attrgetter
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from actorc.storage.rules import is_utf8
-from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import is_loaded, package
 from lucas_storage.limits import TAGGED_BYTES
 from lucas_storage.refs import ArtifactRef
 
-from .plain_data import is_short
+from .scalar_readers import numpy_scalar
+from .scalar_texts import EXACT, TextsOf, exact, ints, tagged, unescaped, write_float, write_text
+
+_ZONE: Final = attrgetter("tzinfo")
+_FOLD: Final = attrgetter("fold")
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """How the values of one type are written: as the text of what `content` returns, under a tag if there is one."""
+    """How the values of one type are written."""
 
-    content: Callable[[Any], Any]
-    """Returns exact data."""
-    tag: str | None = None
+    texts: TextsOf
     holds: Callable[[Collection[Any]], bool] | None = None
     """Returns whether all of some values can be written; None if every value of the type can."""
 
 
 def _base64(data: bytes | bytearray) -> str:
-    return base64.b64encode(data).decode()
+    return b2a_base64(data, newline=False).decode()
 
 
-def _unbase64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def write_int(value: int) -> Any:
-    """Return an int as JSON data; one too long for other readers in hexadecimal."""
-    return value if is_short(value) else {"$int": f"{value:x}"}
-
-
-def write_float(value: float) -> Any:
-    """Return a float as JSON data."""
-    return value if math.isfinite(value) else {"$float": repr(value)}
-
-
-def write_text(value: str) -> Any:
-    """Return a str as JSON data."""
-    return value if value.isascii() or is_utf8(value) else {"$text": _base64(value.encode("utf-8", "surrogatepass"))}
-
-
-def _write_ref(value: ArtifactRef) -> Any:
+def _refs(values: Collection[ArtifactRef]) -> list[str]:
     # Without the run that made the artifact: equal data must have equal bytes, and one digest, in every run.
-    return replace(value, run=None).to_json() if value.run else value.to_json()
+    return [exact((replace(value, run=None) if value.run else value).to_json()) for value in values]
 
 
-def _write_zoned(value: datetime | time) -> Any:
-    zone = value.tzinfo
-    if not value.fold and (zone is None or zone is UTC or (type(zone) is timezone and len(_arguments(zone)) == 1)):
-        return value.isoformat()
-    return [value.replace(tzinfo=None).isoformat(), _write_zone(zone), value.fold]
+def _zoned(tag: str, isoformat: Callable[[Any], str]) -> TextsOf:
+    """Return what writes datetimes or times: as one text, or with the zone and the fold that are not in it."""
+    whole = unescaped(tag, isoformat)
+
+    def texts(values: Collection[Any]) -> list[str]:
+        zones = _zones_of(values)
+        apart = {key: exact(_write_zone(zone)) for key, zone in zones.items() if not _is_in_text(zone)}
+        if not apart and not any(map(_FOLD, values)):
+            return whole(values)
+        return [
+            in_parts(value, apart.get(id(value.tzinfo)) or exact(_write_zone(value.tzinfo)))
+            if value.fold or id(value.tzinfo) in apart
+            else whole((value,))[0]
+            for value in values
+        ]
+
+    def in_parts(value: Any, zone: str) -> str:
+        return f'{{"{tag}":["{isoformat(value.replace(tzinfo=None))}",{zone},{value.fold}]}}'
+
+    return texts
+
+
+def _is_in_text(zone: tzinfo | None) -> bool:
+    return zone is None or zone is UTC or (type(zone) is timezone and len(_arguments(zone)) == 1)
 
 
 def _write_zone(zone: tzinfo | None) -> Any:
@@ -87,10 +83,13 @@ def _arguments(zone: timezone) -> tuple[Any, ...]:
     return found
 
 
-def _have_known_zones(values: Collection[Any]) -> bool:
+def _zones_of(values: Collection[Any]) -> dict[int, tzinfo | None]:
     # By identity, as zones of strangers may not be hashable: a column of dates has a few zones, whatever its length.
-    zones = map(attrgetter("tzinfo"), values)
-    return all(map(_is_known_zone, {id(zone): zone for zone in zones}.values()))
+    return {id(zone): zone for zone in map(_ZONE, values)}
+
+
+def _have_known_zones(values: Collection[Any]) -> bool:
+    return all(map(_is_known_zone, _zones_of(values).values()))
 
 
 def _is_known_zone(zone: tzinfo | None) -> bool:
@@ -98,8 +97,30 @@ def _is_known_zone(zone: tzinfo | None) -> bool:
     return zone is None or type(zone) is timezone or (type(zone) is ZoneInfo and zone.key is not None)
 
 
-def _are_short(values: Collection[Any]) -> bool:
-    return max(map(len, values), default=0) <= TAGGED_BYTES
+def _durations(values: Collection[timedelta]) -> list[str]:
+    return [f'{{"$timedelta":[{value.days},{value.seconds},{value.microseconds}]}}' for value in values]
+
+
+def _complexes(values: Collection[complex]) -> list[str]:
+    if all(map(cmath.isfinite, values)):
+        return [f'{{"$complex":[{value.real!r},{value.imag!r}]}}' for value in values]
+    return _COMPLEX(values)
+
+
+_COMPLEX: Final = tagged("$complex", lambda value: [write_float(value.real), write_float(value.imag)])
+
+
+def _ranges(values: Collection[range]) -> list[str]:
+    each = iter(ints([int(number) for value in values for number in (value.start, value.stop, value.step)]))
+    return [f'{{"$range":[{start},{stop},{step}]}}' for start, stop, step in zip(each, each, each, strict=True)]
+
+
+def _slices(values: Collection[slice]) -> list[str]:
+    return [f'{{"$slice":[{",".join(map(_part_of_slice, _slice_parts(value)))}]}}' for value in values]
+
+
+def _part_of_slice(part: Any) -> str:
+    return EXACT[type(part)]((part,))[0]
 
 
 def _slice_parts(value: slice) -> tuple[Any, Any, Any]:
@@ -108,9 +129,11 @@ def _slice_parts(value: slice) -> tuple[Any, Any, Any]:
 
 def _hold_scalars(values: Collection[slice]) -> bool:
     # No more than that: nothing looks for references within a slice.
-    return all(
-        type(part) in _BASE and type(part) is not ArtifactRef for value in values for part in _slice_parts(value)
-    )
+    return all(type(part) in EXACT for value in values for part in _slice_parts(value))
+
+
+def _are_short(values: Collection[Any]) -> bool:
+    return max(map(len, values), default=0) <= TAGGED_BYTES
 
 
 def _are_kept(values: Collection[Any]) -> bool:
@@ -119,29 +142,23 @@ def _are_kept(values: Collection[Any]) -> bool:
 
 
 _BASE: Final[dict[type, Scalar]] = {
-    type(None): Scalar(_same),
-    bool: Scalar(_same),
-    int: Scalar(write_int),
-    float: Scalar(write_float),
-    str: Scalar(write_text),
-    ArtifactRef: Scalar(_write_ref),
+    **{kind: Scalar(texts) for kind, texts in EXACT.items()},
+    ArtifactRef: Scalar(_refs),
 }
 _ADDED: Final[dict[type, Scalar]] = {
-    datetime: Scalar(_write_zoned, "$datetime", _have_known_zones),
-    time: Scalar(_write_zoned, "$time", _have_known_zones),
-    date: Scalar(date.isoformat, "$date"),
-    timedelta: Scalar(lambda value: [value.days, value.seconds, value.microseconds], "$timedelta"),
-    Decimal: Scalar(str, "$decimal"),
-    UUID: Scalar(str, "$uuid"),
-    complex: Scalar(lambda value: [write_float(value.real), write_float(value.imag)], "$complex"),
-    bytes: Scalar(_base64, "$bytes", _are_short),
-    bytearray: Scalar(_base64, "$bytearray", _are_short),
-    range: Scalar(lambda value: [write_int(int(n)) for n in (value.start, value.stop, value.step)], "$range"),
-    slice: Scalar(
-        lambda value: [_BASE[type(part)].content(part) for part in _slice_parts(value)], "$slice", _hold_scalars
-    ),
-    PurePosixPath: Scalar(lambda value: write_text(str(value)), "$posixpath"),
-    PureWindowsPath: Scalar(lambda value: write_text(str(value)), "$windowspath", _are_kept),
+    datetime: Scalar(_zoned("$datetime", datetime.isoformat), _have_known_zones),
+    time: Scalar(_zoned("$time", time.isoformat), _have_known_zones),
+    date: Scalar(unescaped("$date", date.isoformat)),
+    timedelta: Scalar(_durations),
+    Decimal: Scalar(unescaped("$decimal", str)),
+    UUID: Scalar(unescaped("$uuid", str)),
+    complex: Scalar(_complexes),
+    bytes: Scalar(unescaped("$bytes", _base64), _are_short),
+    bytearray: Scalar(unescaped("$bytearray", _base64), _are_short),
+    range: Scalar(_ranges),
+    slice: Scalar(_slices, _hold_scalars),
+    PurePosixPath: Scalar(tagged("$posixpath", lambda value: write_text(str(value)))),
+    PureWindowsPath: Scalar(tagged("$windowspath", lambda value: write_text(str(value))), _are_kept),
 }
 SCALARS: Final = {"json@1": _BASE, "json@2": _BASE | _ADDED}
 """By format id and type."""
@@ -153,11 +170,19 @@ def numpy_scalars(values: Collection[Any]) -> Scalar | None:
     if not is_loaded(one, "numpy") or not _is_numpy_scalar(one):
         return None
     # Numbers of one class have one dtype; dates differ in their unit, and texts in their length.
-    return Scalar(_write_numpy) if one.dtype.kind in "biufc" or all(map(_is_numpy_scalar, values)) else None
+    if one.dtype.kind in _NUMBERS:
+        return _NUMPY_NUMBERS
+    return _NUMPY if all(map(_is_numpy_scalar, values)) else None
 
 
-def _write_numpy(value: Any) -> Any:
-    return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
+def _numpy_numbers(values: Collection[Any]) -> list[str]:
+    begin = f'{{"$numpy":["{next(iter(values)).dtype.str}","'
+    return [f'{begin}{_base64(value.tobytes())}"]}}' for value in values]
+
+
+_NUMBERS: Final = "biufc"
+_NUMPY_NUMBERS: Final = Scalar(_numpy_numbers)
+_NUMPY: Final = Scalar(tagged("$numpy", lambda value: [value.dtype.str, _base64(value.tobytes())]))
 
 
 def _is_numpy_scalar(value: Any) -> bool:
@@ -168,7 +193,7 @@ def _is_numpy_scalar(value: Any) -> bool:
     if dtype.kind not in "SU":
         return True
     # Tried, since a dtype string does not restore every text.
-    return bool(_numpy_scalar(dtype.str, value.tobytes()) == value)
+    return bool(numpy_scalar(dtype.str, value.tobytes()) == value)
 
 
 @lru_cache(256)
@@ -177,72 +202,3 @@ def _restores(kind: Any, dtype: Any) -> bool:
         return False
     restored = package("numpy", "numpy").dtype(dtype.str)
     return restored == dtype and restored.type is kind
-
-
-def _numpy_scalar(dtype: str, data: bytes) -> Any:
-    numpy = package("numpy", "numpy")
-    kind = numpy.dtype(dtype)
-    # Bytes of a stranger as pointers to objects would crash the interpreter.
-    if kind.hasobject:
-        raise ValueError("a scalar of Python objects")
-    (value,) = numpy.frombuffer(data, kind)
-    return value
-
-
-def _read_zoned(read: Callable[[str], Any]) -> Callable[[Any], Any]:
-    def restored(content: Any) -> Any:
-        if type(content) is str:
-            return read(content)
-        text, zone, fold = content
-        return read(text).replace(tzinfo=_read_zone(zone), fold=fold)
-
-    return restored
-
-
-def _read_zone(content: Any) -> tzinfo | None:
-    if content is None:
-        return None
-    if type(content) is list:
-        days, seconds, microseconds, *name = content
-        return timezone(timedelta(days, seconds, microseconds), *name)
-    try:
-        return ZoneInfo(content)
-    except ZoneInfoNotFoundError as error:
-        raise DecodeError(f"the time zone {content!r:.80} is not known here; pip install tzdata") from error
-
-
-def _read_slice(content: Any) -> slice:
-    start, stop, step = content
-    return slice(start, stop, step)
-
-
-READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
-    "json@1": {
-        "$int": lambda content: int(content, 16),
-        "$float": lambda content: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content],
-        "$text": lambda content: _unbase64(content).decode("utf-8", "surrogatepass"),
-        "$numpy": lambda content: _numpy_scalar(content[0], _unbase64(content[1])),
-    },
-    "json@2": {
-        "$datetime": _read_zoned(datetime.fromisoformat),
-        "$time": _read_zoned(time.fromisoformat),
-        "$date": date.fromisoformat,
-        "$timedelta": lambda content: timedelta(*content),
-        "$decimal": lambda content: Decimal(_text(content)),
-        "$uuid": UUID,
-        "$complex": lambda content: complex(*content),
-        "$bytes": _unbase64,
-        "$bytearray": lambda content: bytearray(_unbase64(content)),
-        "$range": lambda content: range(*content),
-        "$slice": _read_slice,
-        "$posixpath": PurePosixPath,
-        "$windowspath": PureWindowsPath,
-    },
-}
-"""By format id and tag; ``json@2`` reads the tags of ``json@1``, too."""
-
-
-def _text(content: Any) -> str:
-    if type(content) is not str:
-        raise TypeError("a tag holds no text")
-    return content

@@ -34,9 +34,10 @@ from lucas_storage.errors import UnknownFormatError
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
-from . import json_scalars, tagged_text
+from . import json_scalars, scalar_readers, tagged_text
 from .json_scalars import Scalar, numpy_scalars
 from .plain_data import each_once, of_kind
+from .scalar_texts import exact
 from .tagged_text import Container, TaggedText, Write
 
 _FACTORIES: Final[dict[str, Callable[[], Any] | None]] = {
@@ -133,7 +134,7 @@ def _name_of(factory: Any) -> str | None:
 
 def _begin_of_defaultdict(value: Any) -> str:
     name = _name_of(value.default_factory)
-    return f'{{"$defaultdict":[{tagged_text.exact(name)},['
+    return f'{{"$defaultdict":[{exact(name)},['
 
 
 _BASE: Final[dict[type, Container]] = {
@@ -189,14 +190,14 @@ JSON_1: Final = Dialect(
     id="json@1",
     scalars=json_scalars.SCALARS["json@1"],
     containers=_BASE,
-    readers=json_scalars.READERS["json@1"] | _READERS["json@1"],
+    readers=scalar_readers.READERS["json@1"] | _READERS["json@1"],
     refuses_unknown=False,
 )
 JSON_2: Final = Dialect(
     id="json@2",
     scalars=json_scalars.SCALARS["json@2"],
     containers=_BASE | _ADDED,
-    readers={**JSON_1.readers, **json_scalars.READERS["json@2"], **_READERS["json@2"]},
+    readers={**JSON_1.readers, **scalar_readers.READERS["json@2"], **_READERS["json@2"]},
     refuses_unknown=True,
 )
 

@@ -6,12 +6,9 @@ wherever the type allows it. The text is the one that the standard encoder write
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain, islice, repeat
-from json.encoder import encode_basestring as quoted
 from operator import add
 from typing import Any, Final, TypeAlias
 
@@ -19,22 +16,16 @@ from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import not_mine
 from lucas_storage.limits import JSON_DEPTH
 
-from .json_scalars import Scalar, numpy_scalars, write_float, write_int, write_text
-from .json_text import dumps
-from .plain_data import each_once, is_short, of_kind, texts_are_exact
+from .json_scalars import Scalar, numpy_scalars
+from .plain_data import each_once, of_kind, texts_are_exact
+from .scalar_texts import EXACT, TextsOf, exact, quoted
 
-TextsOf: TypeAlias = Callable[[Collection[Any]], list[str]]
-"""Returns the texts of some values, in order."""
 Write: TypeAlias = Callable[[Collection[Any], TextsOf], list[str]]
 """Returns the texts of some containers of one type, by the texts of what stands in them."""
 
-_MANY: Final = 1000
-"""Numbers of which an encoder writes the text sooner than Python writes each."""
 _WIDE: Final = 64
 """Items of containers of one length up to which all of them are cut in C at once."""
 _TEXT: Final = frozenset({str})
-_NUMBERS: Final = frozenset({int, float})
-_CONSTANTS: Final = {None: "null", True: "true", False: "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +81,13 @@ class TaggedText:
         return [next(each[type(value)]) for value in values]
 
     def _of_kind(self, values: Collection[Any], kind: type) -> list[str]:
-        plain = _PLAIN.get(kind)
+        plain = EXACT.get(kind)
         if plain is not None:
             return plain(values)
         way = self._containers.get(kind) or self._scalars.get(kind) or numpy_scalars(values)
         if way is None or not (way.holds is None or way.holds(values)):
             raise not_mine(self._format_id, next(iter(values)), "convert it, or let the value decide its format")
-        return self._of_containers(values, way.write) if isinstance(way, Container) else _of_scalars(values, way)
+        return self._of_containers(values, way.write) if isinstance(way, Container) else way.texts(values)
 
     def _of_containers(self, values: Collection[Any], write: Write) -> list[str]:
         if not self._room:
@@ -109,66 +100,6 @@ class TaggedText:
             return texts
         known = dict(zip(map(id, once), texts, strict=True))
         return [known[id(value)] for value in values]
-
-
-def _of_scalars(values: Collection[Any], way: Scalar) -> list[str]:
-    contents = list(map(way.content, values))
-    texts = list(map(quoted if set(map(type, contents)) == {str} else exact, contents))
-    return texts if way.tag is None else [f'{{"{way.tag}":{text}}}' for text in texts]
-
-
-def exact(data: Any) -> str:
-    """Return the text of a little exact data, such as the content of a tag, for which an encoder takes longer."""
-    kind = type(data)
-    if kind is str:
-        return quoted(data)
-    if kind is dict:
-        return "{" + ",".join([f"{quoted(key)}:{exact(item)}" for key, item in data.items()]) + "}"
-    if kind is list or kind is tuple:
-        # Numbers without a call for each.
-        return "[" + ",".join([repr(item) if type(item) in _NUMBERS else exact(item) for item in data]) + "]"
-    return _CONSTANTS[data] if data is None or kind is bool else repr(data)
-
-
-def _constants(values: Collection[Any]) -> list[str]:
-    return list(map(_CONSTANTS.__getitem__, values))
-
-
-def _ints(values: Collection[int]) -> list[str]:
-    if not all(map(is_short, (min(values), max(values)))):
-        return [exact(write_int(value)) for value in values]
-    return _many(values) if len(values) > _MANY else list(map(repr, values))
-
-
-def _floats(values: Collection[float]) -> list[str]:
-    if not all(map(math.isfinite, values)):
-        each = iter(_floats(list(filter(math.isfinite, values))))
-        return [next(each) if math.isfinite(value) else _not_finite(repr(value)) for value in values]
-    return _many(values) if len(values) > _MANY else list(map(repr, values))
-
-
-@cache
-def _not_finite(value: str) -> str:
-    return exact(write_float(float(value)))
-
-
-def _many(numbers: Collection[Any]) -> list[str]:
-    return str(dumps(list(numbers), len(numbers)), "ascii")[1:-1].split(",")
-
-
-def _texts(values: Collection[str]) -> list[str]:
-    if texts_are_exact(values):
-        return list(map(quoted, values))
-    return [exact(write_text(value)) for value in values]
-
-
-_PLAIN: Final[dict[type, TextsOf]] = {
-    type(None): _constants,
-    bool: _constants,
-    int: _ints,
-    float: _floats,
-    str: _texts,
-}
 
 
 def sequences(begin: str, end: str) -> Write:
