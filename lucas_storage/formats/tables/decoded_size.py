@@ -12,20 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from . import flatbuffer
+from .parquet_footer import BYTE_ARRAY, Chunk, groups_in
 from .thrift_compact import Struct, read_struct
 
 _WIDTHS: Final = (1, 4, 8, 12, 4, 8, 4)
 """Bytes of one decoded value by physical type of Parquet; of a text, those of its offset."""
-_TEXT: Final = 6
-"""The physical type of texts and other bytes of any length; the one after it has a length of its own."""
 _POINTER: Final = 8
 """Bytes for each row of a column without values, as pandas holds it."""
 _BATCH: Final = 1 << 16
 """Rows decoded at a time where a column may repeat a long text."""
 _STEP: Final = 8
 """Batches that it takes at least to fill the allowed memory, so that the limit is exceeded by one batch at most."""
-_DATA_PAGES: Final = (5, 8)
-"""Fields of the header of a page that say how many values it has: of both versions of pages of data."""
 _RECORD_BATCH, _DICTIONARY = 3, 2
 """Kinds of message in ``Message.fbs`` of Arrow."""
 _HEADER_TYPE, _HEADER = 1, 2
@@ -56,6 +53,8 @@ class ParquetSize:
     """Bytes of all columns when decoded, except texts that many rows share."""
     texts: tuple[SharedText, ...]
     """Of columns whose rows may share a text."""
+    groups: list[list[Chunk]]
+    """The chunks of each row group."""
 
 
 def of_parquet(data: memoryview) -> ParquetSize:
@@ -77,38 +76,16 @@ def of_parquet(data: memoryview) -> ParquetSize:
 def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
     # The first element is the root, and has no children if the table has no columns.
     lengths = [element.get(2, 0) for element in footer[2][1:] if not element.get(5)]
-    decoded, texts = 0, []
-    for group in footer[4]:
-        for index, (length, column) in enumerate(zip(lengths, group[1], strict=True)):
-            chunk = column[3]
-            values = max(chunk[5], group[3])  # both are claims: the larger one bounds what pyarrow allocates
-            width = _WIDTHS[chunk[1]] if chunk[1] <= _TEXT else length
-            decoded += max(0, chunk[6], values * width)
-            if len(chunk[3]) > 1 and group[3] > 0 and isinstance(data, memoryview):
-                _check_pages(data, chunk)
-            if chunk[1] == _TEXT and 11 in chunk:
-                shared = max(0, _dictionary_size(data, chunk[11], chunk[6]))
+    decoded, texts, groups = 0, [], groups_in(footer)
+    for group in groups:
+        for index, (length, chunk) in enumerate(zip(lengths, group, strict=True)):
+            values = max(chunk.values, chunk.rows)  # both are claims: the larger one bounds what pyarrow allocates
+            width = _WIDTHS[chunk.physical_type] if chunk.physical_type <= BYTE_ARRAY else length
+            decoded += max(0, chunk.uncompressed, values * width)
+            if chunk.physical_type == BYTE_ARRAY and chunk.dictionary is not None:
+                shared = max(0, _dictionary_size(data, chunk.dictionary, chunk.uncompressed))
                 texts.append(SharedText(index, shared, shared * values))
-    return ParquetSize(decoded, tuple(texts))
-
-
-def _check_pages(data: memoryview, chunk: Struct) -> None:
-    """Check that the pages of a nested column have no more values than the footer says, nor take more bytes.
-
-    Of a list pyarrow allocates as many values as the pages claim; of other columns as many as the footer has rows.
-
-    Raises:
-        ValueError: They do, or one is no page.
-    """
-    data_at, dictionary_at = chunk[9], chunk.get(11) or 0
-    at = dictionary_at if 0 < dictionary_at < data_at else data_at
-    end, values = at + chunk[7], 0
-    while at < end:
-        page, at = read_struct(data, at)
-        at += page[3]
-        values += max((page.get(kind) or {}).get(1, 0) for kind in _DATA_PAGES)
-        if page[3] < 0 or page[2] > chunk[6] or values > chunk[5]:
-            raise ValueError("a page claims more than the footer")
+    return ParquetSize(decoded, tuple(texts), groups)
 
 
 def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:

@@ -33,6 +33,7 @@ def dataset_of_parquet(file: BinaryIO, size: int, ratio: int) -> Any:
     arrow, dataset = package("pyarrow", "arrow"), package("pyarrow.dataset", "arrow")
     stored = parquet_ranges.opened(file, size)
     check_expansion(parquet_ranges.checked_footer(stored).decoded, size, ratio)
+    parquet_ranges.check_nested(stored)
     layout = dataset.ParquetFileFormat()
     try:
         fragment = layout.make_fragment(parquet_ranges.as_input(arrow, stored))

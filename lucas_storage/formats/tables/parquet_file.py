@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from actorc.storage.buffers import flat_view
@@ -13,6 +14,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size, parquet_types
+from .page_claims import check_pages
 from .table_encoding import TableFormat, table_of
 
 _SCHEMA: Final = b"ARROW:schema"
@@ -53,9 +55,10 @@ class ParquetFormat(TableFormat):
 
     def read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
         """Return the table, with the types that were written."""
-        size = len(stored_bytes)
-        found = decoded_size.of_parquet(memoryview(stored_bytes).cast("B"))
+        size, file_bytes = len(stored_bytes), memoryview(stored_bytes).cast("B")
+        found = decoded_size.of_parquet(file_bytes)
         check_expansion(found.decoded, size, ratio)
+        check_pages(file_bytes, chain.from_iterable(found.groups))
         with arrow.BufferReader(stored_bytes) as file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
             dictionaries = _dictionaries(arrow, parquet)
             texts = [text for text in found.texts if text.column not in dictionaries]

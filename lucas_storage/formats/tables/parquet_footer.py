@@ -16,7 +16,7 @@ _GROUPS, _CHUNKS, _ROWS, _ABOUT = 4, 1, 3, 3
 _TYPE, _PATH, _VALUES, _UNCOMPRESSED, _PACKED, _DATA, _DICTIONARY, _STATISTICS = 1, 3, 5, 6, 7, 9, 11, 12
 """Fields of what is said about a chunk."""
 BYTE_ARRAY: Final = 6
-"""The physical type of texts."""
+"""The physical type of texts and other bytes of any length; the one after it has a length of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,18 @@ def groups_of(stored: Any) -> list[list[Chunk]]:
     length = int.from_bytes(stored[-8:-4], "little")
     try:
         footer, _ = read_struct(stored[len(stored) - 8 - length :], 0)
-        return [[_chunk(chunk[_ABOUT], group[_ROWS]) for chunk in group[_CHUNKS]] for group in footer[_GROUPS]]
+        return groups_in(footer)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError("the footer lacks something") from error
+
+
+def groups_in(footer: Struct) -> list[list[Chunk]]:
+    """Return the chunks of each row group in a footer.
+
+    Raises:
+        LookupError, TypeError, AttributeError, ValueError: The footer is damaged.
+    """
+    return [[_chunk(chunk[_ABOUT], group[_ROWS]) for chunk in group[_CHUNKS]] for group in footer[_GROUPS]]
 
 
 def _chunk(about: Struct, rows: int) -> Chunk:

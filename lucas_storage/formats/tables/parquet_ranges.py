@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final, cast
 
 from lucas_storage.errors import DecodeError
@@ -11,6 +11,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size
+from .page_claims import check_pages
 from .parquet_footer import BYTE_ARRAY, Chunk, groups_of
 from .thrift_compact import read_struct
 
@@ -81,13 +82,29 @@ def checked_footer(stored: memoryview | Ranged) -> decoded_size.ParquetSize:
         # Before pyarrow sees it: a damaged footer can end the process.
         return decoded_size.of_parquet(cast("memoryview", stored))
     except (ValueError, IndexError) as error:
-        raise DecodeError("an artifact of format parquet@1 is not a table that pyarrow reads here") from error
+        raise _no_table() from error
+
+
+def check_nested(stored: memoryview | Ranged) -> None:
+    """Check the pages of columns of lists in a file that is mapped, of which pyarrow allocates all that they claim.
+
+    Raises:
+        DecodeError: They claim more than the footer.
+    """
+    if not isinstance(stored, memoryview):
+        return
+    try:
+        check_pages(stored, (chunk for group in groups_of(stored) for chunk in group if len(chunk.path) > 1))
+    except ValueError as error:
+        raise _no_table() from error
 
 
 def read_columns(parquet: Any, names: Sequence[str], stored: memoryview | Ranged, ratio: int) -> Any:
     """Return columns of a Parquet file, whose decoded size is bounded before they are read, or counted meanwhile."""
     decoded, longest, repeated = _claims(parquet, names, stored)
     check_expansion(decoded, len(stored), ratio)
+    if isinstance(stored, memoryview):  # elsewhere, to look at each page would fetch them one by one
+        check_pages(stored, (chunk for _, chunk in _chunks(names, stored)))
     most = allowed(len(stored), ratio)
     if repeated <= most:
         return parquet.read(columns=list(names)).select(names)
@@ -103,17 +120,23 @@ def read_columns(parquet: Any, names: Sequence[str], stored: memoryview | Ranged
 def _claims(parquet: Any, names: Sequence[str], stored: memoryview | Ranged) -> tuple[int, int, int]:
     """Return the decoded bytes of columns, of the longest text that rows may share, and of such texts in all rows."""
     decoded = longest = repeated = 0
+    for index, chunk in _chunks(names, stored):
+        rows = max(chunk.values, chunk.rows)
+        width = max(_WIDEST, parquet.schema.column(index).length or 0)
+        decoded += max(0, chunk.uncompressed, width * rows)
+        if chunk.physical_type == BYTE_ARRAY and chunk.dictionary is not None:
+            text = dictionary_size(stored, chunk)
+            longest, repeated = max(longest, text), repeated + text * rows
+    return decoded, longest, repeated
+
+
+def _chunks(names: Sequence[str], stored: memoryview | Ranged) -> Iterator[tuple[int, Chunk]]:
+    """Yield the chunks of some columns, each with the number of its column."""
+    wanted = set(names)
     for group in groups_of(stored):
         for index, chunk in enumerate(group):
-            if not {".".join(chunk.path), chunk.path[0]} & set(names):
-                continue
-            rows = max(chunk.values, chunk.rows)
-            width = max(_WIDEST, parquet.schema.column(index).length or 0)
-            decoded += max(0, chunk.uncompressed, width * rows)
-            if chunk.physical_type == BYTE_ARRAY and chunk.dictionary is not None:
-                text = dictionary_size(stored, chunk)
-                longest, repeated = max(longest, text), repeated + text * rows
-    return decoded, longest, repeated
+            if not wanted.isdisjoint((".".join(chunk.path), chunk.path[0])):
+                yield index, chunk
 
 
 def dictionary_size(stored: memoryview | Ranged, chunk: Chunk) -> int:
@@ -125,3 +148,7 @@ def dictionary_size(stored: memoryview | Ranged, chunk: Chunk) -> int:
         return max(0, int(header[2])) if header[1] == _DICTIONARY_PAGE else chunk.uncompressed
     except (ValueError, LookupError, TypeError):
         return chunk.uncompressed
+
+
+def _no_table() -> DecodeError:
+    return DecodeError("an artifact of format parquet@1 is not a table that pyarrow reads here")

@@ -21,6 +21,9 @@ from lucas_storage.artifacts.manifest import Manifest
 from lucas_storage.errors import CacheFullError, DecodeError, LimitError, NoFormatError, SettingsError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
+from lucas_storage.formats.tables import lazy_tables
+from lucas_storage.formats.tables.parquet_footer import groups_of
+from lucas_storage.formats.tables.thrift_compact import read_struct
 
 GIB = 1 << 30
 
@@ -130,8 +133,42 @@ def test_pages_of_lists_that_have_more_values_than_their_footer_says_are_not_dec
 
     lying = data[:footer] + data[footer:].replace(told, b"\x82" + b"\x80" * (len(told) - 2) + b"\x00", 1)
 
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError, match=r"'l\.list\.element' claims 100003 values"):
         decode("parquet@1", lying)
+
+
+def with_claim(data, claim, number):
+    """Return a Parquet file whose first page claims another number, where `claim` finds one of as many bytes."""
+    view = memoryview(data)
+    begin = groups_of(view)[0][0].begin
+    page, end = read_struct(view, begin)
+    told = zigzag(claim(page))
+    lie = bytes(byte | 128 for byte in zigzag(number).ljust(len(told), b"\0"))
+    assert len(lie) == len(told)
+    return data[:begin] + data[begin:end].replace(told, lie[:-1] + bytes([lie[-1] & 127]), 1) + data[end:]
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        (lambda page: page[2], "claims 128 MiB, and the footer"),
+        (lambda page: page[7][1], "claims a dictionary of 134217727 values"),
+    ],
+)
+def test_pages_that_are_larger_than_their_footer_says_take_no_memory(tmp_path, claim, text):
+    table = pa.table({"n": np.arange(1 << 20)})
+    data = parquet(table, dictionary_pagesize_limit=1 << 30, compression="zstd")
+    path = tmp_path / "lying.parquet"
+    path.write_bytes(with_claim(data, claim, (1 << 27) - 1))
+    assert decode("parquet@1", data).equals(table)
+    most = pa.default_memory_pool().max_memory()
+
+    with pytest.raises(DecodeError, match=f"column 'n' {text}"):
+        decode("parquet@1", path.read_bytes())
+    with pytest.raises(DecodeError, match=f"column 'n' {text}"), path.open("rb") as file:
+        lazy_tables.columns_of_parquet(file, path.stat().st_size, 100, ["n"], "table")
+
+    assert pa.default_memory_pool().max_memory() == most
 
 
 def test_what_is_decoded_a_few_rows_at_a_time_is_the_same_table(monkeypatch):
