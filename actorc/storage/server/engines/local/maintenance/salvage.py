@@ -17,11 +17,13 @@ from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.blocks import block_length, joined_checksum
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.trailer import DamagedTrailerError
-from actorc.storage.server.engines.local.index import content_refs, objects
+from actorc.storage.server.engines.local.index import content_refs, objects, schema
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.index.row_checksums import intact, register
+from actorc.storage.server.engines.local.index.verification import DAMAGES, damages
 from actorc.storage.server.engines.local.rows import FIELDS, Segment, unpack_metadata, unpack_sums
 
+from . import page_rows
 from .fsck_index import Finding
 
 _BATCH = 200
@@ -32,7 +34,8 @@ class Salvage:
     """Copies objects whose rows are readable and intact.
 
     A row is intact if it matches its own checksum, where its version has one, if the checksum of the object is that of
-    its segments, and if its blob's trailer does not name another object.
+    its segments, and if its blob's trailer does not name another object. Rows are read by the tables of the old index,
+    and, if that is damaged, from each of its pages.
 
     Args:
         index: The new index.
@@ -48,17 +51,43 @@ class Salvage:
         self._blobs = blobs
         self._ids: dict[int, int] = {}
         self._is_whole = False
+        self._taken = 0
+        self._lost: dict[str, Finding] = {}
         self.readable = False
         self.garbage: set[str] = set()
 
     def take(self, old: Path, store_id: str) -> Iterator[Finding]:
         """Copy the objects of an old database; yield those that could not be copied, and the number of the others.
 
+        Its log is written into it, and another file is made beside it, if it is damaged.
+
         Raises:
             StorageError: It belongs to another store, whose objects must not appear in this one.
         """
         if not old.exists():
             return
+        self._take_all(old, store_id)
+        if self.readable:
+            yield Finding("salvaged", "meta.db", f"{self._taken} objects of which the old index still had all")
+        if _is_damaged(old):
+            yield from self._take_pages(old, store_id)
+        yield from self._lost.values()
+
+    def _take_pages(self, old: Path, store_id: str) -> Iterator[Finding]:
+        before, pages = self._taken, old.with_name(f"{old.name}-pages")
+        is_current = page_rows.collect(old, pages)
+        nameless = page_rows.name_buckets(pages, self._blobs)
+        self._take_all(pages, store_id)
+        if self._taken > before:
+            older = "" if is_current else "; some of them may have been deleted or replaced before"
+            more = f"{self._taken - before} objects of pages that nothing leads to any more{older}"
+            yield Finding("salvaged", "meta.db", more)
+            for name in nameless:
+                yield Finding(
+                    "salvaged", name, "the name of this bucket is lost; move its objects to where they belong"
+                )
+
+    def _take_all(self, old: Path, store_id: str) -> None:
         with closing(sqlite3.connect(old)) as connection:
             register(connection)
             # as bytes, since damaged text may be no UTF-8, and one such row must not end the query
@@ -68,19 +97,19 @@ class Salvage:
             try:
                 intact_in = _RowChecks(connection)
             except sqlite3.DatabaseError:
-                # no table can be read, so there is nothing to salvage
+                # no table can be read, so there is nothing to salvage by them
                 return
             self._check_store(connection, intact_in, store_id)
             for is_intact, created_us, name in self._rows(
                 connection, f"SELECT {intact_in('bucket')}, created_us, name FROM bucket"
             ):
                 self._bucket(created_us, name if is_intact else None)
-            self.garbage = {
+            self.garbage |= {
                 _text(file)
                 for is_intact, file in self._rows(connection, f"SELECT {intact_in('garbage')}, file FROM garbage")
                 if is_intact
             }
-            yield from self._objects(connection, intact_in)
+            self._objects(connection, intact_in)
 
     def _check_store(self, connection: sqlite3.Connection, intact_in: _RowChecks, store_id: str) -> None:
         query = f"SELECT {intact_in('meta')}, value FROM meta WHERE name = 'store'"
@@ -93,22 +122,19 @@ class Salvage:
                     "or move the directory meta away to rebuild the index from the blobs alone"
                 )
 
-    def _objects(self, connection: sqlite3.Connection, intact_in: _RowChecks) -> Iterator[Finding]:
+    def _objects(self, connection: sqlite3.Connection, intact_in: _RowChecks) -> None:
         query = (
             f"SELECT {intact_in('object')} AND {intact_in('bucket')}, bucket.name, key, {FIELDS}, content_id"
             " FROM object JOIN bucket ON bucket.id = bucket_id ORDER BY bucket_id {0}, key {0}"
         )
-        taken = 0
+        # the ids of another file may be of other content
+        self._ids.clear()
         for direction in ("ASC", "DESC"):  # from both ends, up to a damaged page in between
             rows = self._rows(connection, query.format(direction))
             while batch := list(islice(rows, _BATCH)):
-                findings = self._take(connection, intact_in, batch)
-                taken += len(batch) - len(findings)
-                yield from findings
+                self._take(connection, intact_in, batch)
             if self._is_whole:
                 break
-        if self.readable:
-            yield Finding("salvaged", "meta.db", f"{taken} objects of which the old index still had all")
 
     def _rows(self, connection: sqlite3.Connection, query: str) -> Iterator[_Row]:
         """Yield rows up to the first that cannot be read."""
@@ -126,28 +152,33 @@ class Salvage:
         if isinstance(created_us, int) and isinstance(name, bytes):
             self._index.run(lambda connection: objects.ensure_bucket(connection, _text(name), created_us))
 
-    def _take(self, old: sqlite3.Connection, intact_in: _RowChecks, rows: list[_Row]) -> list[Finding]:
+    def _take(self, old: sqlite3.Connection, intact_in: _RowChecks, rows: list[_Row]) -> None:
         loaded = [(row[1:], self._verified_segments(old, intact_in, row[1:]) if row[0] else None) for row in rows]
 
-        def change(connection: sqlite3.Connection) -> None:
-            for row, segments in loaded:
-                if segments is not None:
-                    self._put(connection, row, segments)
+        def change(connection: sqlite3.Connection) -> list[bool]:
+            return [segments is not None and self._put(connection, row, segments) for row, segments in loaded]
 
-        self._index.run(change)
-        return [
-            Finding("lost", _shown(row), "its row in the old index is damaged")
-            for row, segments in loaded
-            if segments is None
-        ]
+        for (row, segments), is_new in zip(loaded, self._index.run(change), strict=True):
+            if is_new:
+                self._taken += 1
+            if segments is not None:
+                self._lost.pop(_shown(row), None)
+            elif not self._is_taken(row):
+                self._lost[_shown(row)] = Finding("lost", _shown(row), "its row in the old index is damaged")
 
-    def _put(self, connection: sqlite3.Connection, row: _Row, segments: tuple[Segment, ...]) -> None:
+    def _is_taken(self, row: _Row) -> bool:
+        with self._index.reading() as connection, suppress(ValueError, TypeError, StorageError):
+            return self._index.objects.place(connection, _text(row[0]), _text(row[1])).current is not None
+        return False
+
+    def _put(self, connection: sqlite3.Connection, row: _Row, segments: tuple[Segment, ...]) -> bool:
+        """Copy an object; return whether it is new, and was not read before, from the other end or by the tables."""
         bucket, key, *fields, old_id = row
         fields[3], fields[4] = _text(fields[3]), _text(fields[4])
         objects.ensure_bucket(connection, _text(bucket), self._index.now())
         place = self._index.objects.place(connection, _text(bucket), _text(key))
-        if place.current is not None:  # already read from the other end
-            return
+        if place.current is not None:
+            return False
         content_id = self._ids.get(old_id)
         if content_id is None:
             ids = [content_refs.add(connection, segment) for segment in segments]
@@ -155,6 +186,7 @@ class Salvage:
         else:
             content_refs.share(connection, content_id)
         self._index.objects.restore(connection, place, tuple(fields), content_id)
+        return True
 
     def _verified_segments(
         self, old: sqlite3.Connection, intact_in: _RowChecks, row: _Row
@@ -181,6 +213,12 @@ class Salvage:
             return True
         is_original = trailer is not None and trailer.order == generation
         return not is_original or trailer is None or (trailer.bucket, trailer.key) == name
+
+
+def _is_damaged(old: Path) -> bool:
+    with suppress(*DAMAGES), closing(schema.connect_read_only(old)) as connection:
+        return any(damages(connection))
+    return True
 
 
 class _RowChecks:
