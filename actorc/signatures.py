@@ -30,7 +30,7 @@ if sys.version_info >= (3, 14):
             return annotationlib.get_annotations(thing, format=annotationlib.Format.STRING)
 
     def settle_annotations(function: Callable[..., Any]) -> None:
-        """Have annotations that cannot be evaluated be text from now on, for whoever evaluates them, as picklers do."""
+        """Have annotations that cannot be evaluated be text from now on, since picklers evaluate them."""
         found = annotations_of(function)
         try:
             _ = function.__annotations__
@@ -48,4 +48,4 @@ else:
         return inspect.get_annotations(thing)
 
     def settle_annotations(function: Callable[..., Any]) -> None:
-        """Have annotations that cannot be evaluated be text from now on, for whoever evaluates them, as picklers do."""
+        """Have annotations that cannot be evaluated be text from now on, since picklers evaluate them."""

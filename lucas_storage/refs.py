@@ -137,7 +137,7 @@ class ArtifactRef:
     def to_json(self) -> dict[str, str]:
         """Return the reference as it travels through an engine: a dict of exactly one key."""
         uri = self.uri
-        # Whoever is given it in this process reads it next.
+        # The next step of this process is given the text, and reads it.
         _remember(uri, self)
         return {TAG: uri}
 

@@ -75,6 +75,7 @@ class _LastExport:
         self._shut_down = shut_down
         self._process = os.getpid()
         self._begin, self._end = threading.Event(), threading.Event()
+        # daemon: a collector that does not answer holds it for longer than the end of a process may take
         threading.Thread(target=self._run, name="trace-end", daemon=True).start()
         atexit.register(self._wait)
 

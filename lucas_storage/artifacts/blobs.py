@@ -169,7 +169,7 @@ class Blobs:
         return seen is not None and time.monotonic() - seen < self._renewed_after.total_seconds() / 2
 
     def renew(self, bucket: str, key: str) -> None:
-        """Store a blob anew where it is, if it is old, so that whoever found it old before cannot remove it any more.
+        """Store a blob anew where it is, if it is old, so that no collection that found it old removes it.
 
         A store whose removals cannot be bound to an etag is left as it is: there nobody refers to anything meanwhile.
 
@@ -178,7 +178,7 @@ class Blobs:
         """
         head = self._client.head_object(bucket, key)
         if self.is_old(head["last_modified"]) and self._removes_conditionally:
-            # Whoever stored it meanwhile has renewed it as well.
+            # The process that stored it meanwhile has renewed it as well.
             with suppress(PreconditionFailedError):
                 self._client.copy_object(bucket, key, bucket, key, if_match=head["etag"])
 

@@ -202,6 +202,7 @@ class _Child:
         while (status := self._status()) is None:
             if time.monotonic() > deadline:
                 return "closed its connection"
+            # The end of the connection comes a moment before that of the process.
             time.sleep(_POLL / 10)
         if status.si_code == os.CLD_EXITED:
             return f"exited with status {status.si_status}"
@@ -244,6 +245,7 @@ class _Child:
         """Kill the process with its group, if it has not ended; any thread may do so."""
         with self._killing:
             if not self._is_over:
+                # Every process of the group has ended.
                 with suppress(ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -65,6 +65,7 @@ class Channel:
 
     def shut(self) -> None:
         """End what waits at either end; any thread may do so."""
+        # The other end is closed: nothing waits any more.
         with suppress(OSError):
             self._end.shutdown(socket.SHUT_RDWR)
 

@@ -39,6 +39,7 @@ class Output:
         ours, theirs = os.pipe()
         self._theirs.append(theirs)
         context = contextvars.copy_context()
+        # A daemon: a process that left the group may keep the pipe open for ever.
         thread = threading.Thread(
             target=context.run, args=(_copy, ours, stream), name="lucas-storage output", daemon=True
         )

@@ -7,7 +7,7 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def open_closed_streams() -> None:
-    """Let whatever is written to a closed stream vanish, and whoever reads a closed one get an error."""
+    """Open the null device for closed streams: what is written to one vanishes, and reading one is an error."""
     for number, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:
             # Else a socket or a file would get the number, and what is printed later would go into it.

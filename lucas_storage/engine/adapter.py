@@ -167,6 +167,7 @@ def _is_lost(context: Any, graph: Any) -> bool:
 @contextmanager
 def _exclusive(graph: Any) -> Iterator[None]:
     """Let one run at a time use a graph: genuine Lucas has one for all runs, and writes their inputs into it."""
+    # Two threads that run a graph for the first time must get one lock.
     with _registry:
         lock = _runs.setdefault(graph, threading.RLock())
     with lock:

@@ -39,8 +39,10 @@ def closed(file: object) -> None:
 def _wait() -> None:
     deadline = time.monotonic() + _PATIENCE
     while _open and time.monotonic() < deadline:
+        # Polled: a finalizer that announced it would need a lock, see above.
         time.sleep(_STEP)
 
 
 atexit.register(_wait)
+# The threads that would close them are those of the parent.
 os.register_at_fork(after_in_child=_open.clear)

@@ -175,5 +175,6 @@ def _mark(storage: ArtifactStore, fates: list[Fate], now: float) -> None:
         marks = {fate.key: fate.etag for fate in fates}
         record_store.write(storage, record_store.MARKED, {"marked": 1, "at": now, "objects": marks})
         return
+    # Nothing was marked before, either.
     with contextlib.suppress(NotFoundError):
         storage.delete_object(storage.bucket, record_store.MARKED)

@@ -58,7 +58,7 @@ class NameRule:
 
     @property
     def is_valid(self) -> bool:
-        """Whether a policy may have it. None keeps nothing at all, whoever wrote it."""
+        """Whether a policy may have it. None keeps nothing at all, in whatever way it was written."""
         is_number = self.last is None or (type(self.last) is int and 1 <= self.last <= MOST_LAST)
         return isinstance(self.names, str) and bool(_NAMES.fullmatch(self.names)) and is_number
 
@@ -161,6 +161,7 @@ def store_policy(storage: ArtifactStore, policy: Policy) -> None:
 
 def remove_policy(storage: ArtifactStore) -> None:
     """Remove the policy of a store, if it has one."""
+    # There is none: that is what the caller wants.
     with contextlib.suppress(NotFoundError):
         storage.delete_object(storage.bucket, KEY)
 

@@ -27,6 +27,7 @@ _SECONDS: Final = 4.0
 _THREADS: Final = 4
 """Previews at the same time; of a server that does not answer, each waits on for as long as a call may take."""
 
+# Never waited for: a cell that finds none free is shown without content.
 _free = threading.BoundedSemaphore(_THREADS)
 
 

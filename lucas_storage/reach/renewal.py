@@ -1,8 +1,8 @@
 """Artifacts that are about to be referred to, stored anew where they are, so that no collection removes them meanwhile.
 
-A collection decides by what it has listed, and removes an object only if nobody has stored it since. Whoever refers to
-an old artifact without having its bytes therefore stores it again first, inside the server: a collection under way
-spares it then, and a later one finds it young.
+A collection decides by what it has listed, and removes an object only if nobody has stored it since. A process that
+refers to an old artifact without having its bytes therefore stores it again first, inside the server: a collection
+under way spares it then, and a later one finds it young.
 """
 
 from __future__ import annotations

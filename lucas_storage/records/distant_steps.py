@@ -114,6 +114,7 @@ def told_by_others(storage: ArtifactStore, run: str, notes: Iterable[StepNote]) 
     for attempt in range(_ATTEMPTS):
         if not missing or (attempt >= _ATTEMPTS_IN_VAIN and not found):
             break
+        # Asked in growing intervals, since a store does not announce new objects.
         time.sleep(_BETWEEN * 2 ** (attempt - 1) if attempt else 0.0)
         by_name = {record.key: record.content or {} for record in record_store.read_keys(storage, [*missing.values()])}
         # One that says that the step runs is not the last one.

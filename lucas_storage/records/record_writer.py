@@ -195,6 +195,7 @@ class RecordWriter:
         return batch, is_last
 
     def _await_news(self, seconds: float) -> None:
+        # No news within this time: the records of what goes on are due.
         with contextlib.suppress(Empty):
             self._news.get(timeout=max(0.0, seconds))
 

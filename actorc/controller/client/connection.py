@@ -121,6 +121,7 @@ def _is_over(latest: Future[Session]) -> bool:
     return latest.done() and (latest.exception() is not None or latest.result().is_over)
 
 
+# guards `_current`, so that threads that begin at the same time get one connection
 _choosing: Final = ForkSafeLock()
 _current: Connection | None = None
 _inherited: list[object] = []

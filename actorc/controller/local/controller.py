@@ -100,6 +100,7 @@ class LocalController:
         # a write fails if the controller has died already; the missing answer below reports that
         with suppress(OSError):
             self._channel.sendall(options.to_json().encode() + b"\n")
+        # likewise
         with suppress(OSError), self._channel.makefile("rb", buffering=0) as lines:
             reply: dict[str, Any] = json.loads(lines.readline() or b"{}")
             if "address" in reply:

@@ -52,6 +52,7 @@ async def _serve(
     try:
         on_address(await server.start())
         if wait_until_unneeded is not None:
+            # daemon: it may still wait when the controller ends for another reason
             threading.Thread(target=_stop_after, args=(wait_until_unneeded, loop, stopping), daemon=True).start()
         await stopping.wait()
     finally:

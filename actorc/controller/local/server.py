@@ -135,6 +135,7 @@ class ControllerServer:
         client = await self._register(requests, context)
         answers: asyncio.Queue[Parts] = asyncio.Queue()
         application = Application(self._pool, answers.put_nowait, self._options.path)
+        # held while a message is sent, so that the end of the session waits for it
         sending = asyncio.Lock()
         writing = asyncio.create_task(_write(answers, sending, context, batches=client.batches))
         reading = asyncio.create_task(_read(requests, application))

@@ -34,6 +34,7 @@ class AsyncObjectFile:
     def __init__(self, threads: Threads, opening: Callable[[], IO[Any]]) -> None:
         self._threads = threads
         self._opening = opening
+        # one call at a time: the file has one position, and its threads know nothing of each other
         self._turn = asyncio.Lock()
         self._file: IO[Any] | None = None
 

@@ -71,6 +71,7 @@ class Threads:
 
     def _make_thread_for(self, waiting: int) -> None:
         if waiting > self._idle and self._running < self._places:
+            # daemon: a call to a server that does not answer must not keep the process from ending
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
             self._running += 1
 

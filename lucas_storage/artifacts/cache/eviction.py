@@ -84,6 +84,7 @@ def _usage(root: Path) -> int:
 def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
     """Yield (last use, bytes, directory) of every copy."""
     for folder in _folders(root):
+        # Another process may have evicted it since it was listed.
         with contextlib.suppress(OSError):
             content = folder / CONTENT
             size = stamps.size_in(folder)

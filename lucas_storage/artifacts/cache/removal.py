@@ -52,6 +52,7 @@ def sweep(root: Path) -> None:
     """Remove half-written copies of processes that were killed."""
     limit = time.time() - ABANDONED
     for path in listed(root):
+        # Another process may have removed or published it since it was listed.
         with contextlib.suppress(OSError):
             if path.name.startswith(NEW) and path.lstat().st_mtime < limit:
                 delete(path)

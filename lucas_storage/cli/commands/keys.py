@@ -241,6 +241,7 @@ def _is_found(data: Path) -> bool:
         while (server := local_endpoint.read(data)) is not None and server.access_key is None:
             if time.monotonic() > deadline:
                 return False
+            # The file of the server says when it has noticed the key; asked for, since a file announces nothing.
             time.sleep(_POLL)
     except StorageError:
         # No command uses such a directory, and each reports why; a warning here would be a second one.

@@ -44,6 +44,7 @@ class Interruptible:
             ready, _, _ = select.select((self._descriptor, self._woken.fileno()), (), ())
             if self._descriptor in ready:
                 return os.read(self._descriptor, size)
+            # A signal came; its handler runs before the next wait, and what woke this one is taken off.
             with suppress(BlockingIOError):
                 self._woken.recv(4096)
 

@@ -190,6 +190,7 @@ def is_folder_marker(head: ObjectHead) -> bool:
 
 def mtime_ns(head: ObjectHead) -> int:
     """Return the last change of the content of an object, in nanoseconds since 1970."""
+    # Other programs may have written the metadata: a time that is no number counts as none.
     with suppress(ValueError):
         return int(head["metadata"][MTIME]) if MTIME in head["metadata"] else _stored_ns(head)
     return _stored_ns(head)

@@ -56,6 +56,7 @@ class Stream:
         self._outbox = outbox
         self._receiver: threading.Thread | None = None
         self._call = method(outbox)
+        # daemon: it waits for the controller, which may never send anything again
         self.reader = threading.Thread(target=self._read, name="controller session", daemon=True)
         """The reader thread; it ends with the stream."""
         self.reader.start()
@@ -97,6 +98,7 @@ class _ForkPause:
     """
 
     def __init__(self) -> None:
+        # guards the outboxes, and is held during a fork: one that is added meanwhile would not be paused
         self._lock = threading.Lock()
         self._is_registered = False
         self._outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()

@@ -75,6 +75,7 @@ class Api:
         self._access_log = access_log
         self._is_open = is_open
         self._limit = limit
+        # never waited for: calls beyond are refused at once, or they would hold all threads that objects are served on
         self._slots = threading.BoundedSemaphore(limit)
         self._streams = threading.BoundedSemaphore(MAX_STREAMS)
         self._loading = threading.Lock()  # guards `_table`, so that packages are imported once

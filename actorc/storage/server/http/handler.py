@@ -85,6 +85,7 @@ class HttpHandler:
         self._confirm = confirm
         self._idle_timeout = idle_timeout
         self._limit = threads
+        # never waited for: a request without a free thread is refused at once, and the event loop goes on
         self._slots = threading.BoundedSemaphore(threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="storage-http")
         self._streams = EventStreams(idle_timeout)

@@ -64,6 +64,7 @@ def _bound_among_clients(address: Address) -> socket.socket:
             # workers of a killed server may still listen; they end when they notice
             held.close()
             raise OSError(errno.EADDRINUSE, "a server of this user listens there")
+        # asked again and again, since no system call waits until a port is free
         time.sleep(_POLL_SECONDS)
     return held
 

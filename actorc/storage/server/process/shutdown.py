@@ -99,4 +99,5 @@ def stop_when_unlocked(path: Path, shutdown: ShutdownFlag, needed_until: Callabl
         log.info("nobody needs the server any more")
         shutdown.begin()
 
+    # daemon: it may sleep when the server is stopped for another reason
     threading.Thread(target=wait, name="linger-lock", daemon=True).start()

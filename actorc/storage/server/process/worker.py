@@ -49,6 +49,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin())
     with socket.fromfd(sys.stdin.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         order: dict[str, Any] = json.loads(_line(channel) or b"null") or sys.exit(2)
+        # daemon: it waits for a message of the supervisor, which need never come
         threading.Thread(
             target=_watch_supervisor, args=(channel, shutdown, orphaned), name="left-alone", daemon=True
         ).start()

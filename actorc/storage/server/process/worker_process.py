@@ -51,6 +51,7 @@ class WorkerProcess:
             StorageError: It does not serve; the error is the one that it reported.
         """
         report: dict[str, Any] = {}
+        # a broken channel is a worker that has ended, which the missing report tells below
         with suppress(OSError), self._channel.makefile("rb") as lines:
             report = json.loads(lines.readline() or b"{}")
         if "http_endpoint" in report:
@@ -63,6 +64,7 @@ class WorkerProcess:
     def listen(self, silence: int) -> bool:
         """Read heartbeats; return False when the worker has ended, True after `silence` turns without one."""
         silent = 0
+        # a broken channel is the end of the worker, too
         with suppress(OSError):
             self._channel.settimeout(TURN_SECONDS)
             while silent < silence:

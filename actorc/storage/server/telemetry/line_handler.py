@@ -11,9 +11,9 @@ from collections import deque
 from typing import Final, TextIO
 
 _MOST_WAITING: Final = 1000
-"""Lines that may wait for the thread that writes; whoever has one more waits as well."""
+"""Lines that may wait for the thread that writes; a thread with one more waits as well."""
 _PATIENCE_SECONDS: Final = 1
-"""Seconds that are waited for whoever reads, before lines are kept back."""
+"""Seconds that are waited for the reader of the pipe, before lines are kept back."""
 _PIECE: Final = select.PIPE_BUF // 4
 """Characters that a pipe has room for, by four bytes each, where the system says that it has any."""
 
@@ -25,7 +25,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
     all that came meanwhile. Else each call would wait for the access lines of all others, one system call apiece.
 
     A pipe that nobody reads stops no thread for longer than `_PATIENCE_SECONDS`, once: from then on lines wait in
-    memory, and the oldest of too many are lost, which is told when somebody reads again.
+    memory, and the oldest of too many are lost, which is told when the pipe is read again.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
         return record.levelno >= logging.WARNING or len(self._lines) >= _MOST_WAITING
 
     def _write(self) -> bool:
-        """Write the first of the lines; return whether somebody takes them."""
+        """Write the first of the lines; return whether the reader takes them."""
         self._is_within = True
         try:
             if not self._is_taken():

@@ -41,6 +41,7 @@ class StoreCollector(Collector):
         if self._certificate_end is not None:
             meaning = "When the certificate of the server ends"
             yield _gauge("storage_certificate_end_timestamp_seconds", meaning, self._certificate_end)
+        # what an engine cannot tell now is left out; the page has the rest
         with suppress(StorageError):
             found = damaged(self._watched.engine)
             yield _gauge("storage_damage_found", "How often verifying what is stored found damage", found)

@@ -32,7 +32,7 @@ class WatchedServer:
 
     @property
     def named_buckets(self) -> int:
-        """How many buckets may be named: whoever reaches the page may read it, but buckets are shown by permission."""
+        """How many buckets may be named: all who reach the page may read it, but buckets are shown by permission."""
         # asked at each page, since keys may be added while the server runs
         default = _NAMED_BUCKETS if self.keyring.is_open else 0
         return default if self.options.metrics_buckets is None else self.options.metrics_buckets

@@ -40,6 +40,7 @@ class SocketFile:
 
         A file that another server put in its place is left.
         """
+        # a file that stays leads nowhere, and the next server replaces it
         with suppress(OSError):
             if _identity(self._path) == self._identity:
                 self._path.unlink()

@@ -34,6 +34,7 @@ def prefetched(pieces: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
         except BaseException as error:  # noqa: BLE001 - raised where the pieces are taken
             _put(waiting, error, stopped)
 
+    # daemon: it may be waiting for the store when the process ends
     thread = threading.Thread(target=make, name="store-ahead", daemon=True)
     thread.start()
     try:

@@ -175,7 +175,7 @@ class BackupDirectory:
         if self.root.is_symlink() and not self.root.exists():
             raise InvalidParameterError(f"{self.root} is a symbolic link to nothing; mount its disk, or remove it")
         for folder in (self.incoming, self.snapshots, self.blobs.root):
-            # whoever may make one would lead what is written, and what is removed, elsewhere
+            # a user who may make one could lead what is written, and what is removed, elsewhere
             if folder.is_symlink():
                 raise InvalidParameterError(
                     f"{folder} is a symbolic link, and a backup is one directory; remove the link, and let {self.root} "

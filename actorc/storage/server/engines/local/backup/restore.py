@@ -274,5 +274,6 @@ def _clear(directory: Path, *, existed: bool) -> None:
     # last: from now on others may use the directory
     (directory / LOCK).unlink(missing_ok=True)
     if not existed:
+        # others may have put something into it by now
         with suppress(OSError):
             directory.rmdir()

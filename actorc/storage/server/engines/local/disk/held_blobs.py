@@ -50,6 +50,7 @@ class HeldBlobs:
             anew: Open the file again, unless it was removed; then only the open descriptor can still read it.
         """
         if anew:
+            # its name is gone, and what the open descriptor reads is all that is left
             with suppress(FileNotFoundError):
                 return self._blobs.read_anew(name, length, offset)
         if name not in self._open:

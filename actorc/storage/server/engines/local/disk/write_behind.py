@@ -35,6 +35,7 @@ class WriteBehind:
         """
         self._check()
         if self._thread is None:
+            # daemon: what is staged when the process ends is never published, and swept by the next one
             thread = threading.Thread(target=self._run, name="storage-write", daemon=True)
             thread.start()
             self._thread = thread

@@ -94,6 +94,7 @@ class Rebuild:
         # reads a copy, since SQLite changes files that it opens
         copy = self._draft / "old"
         for name in ("meta.db", "meta.db-wal"):
+            # without a log, all was in the database; without a database, there is nothing to salvage
             with suppress(FileNotFoundError):
                 self._copy(old / name, copy.with_name(name.replace("meta.db", "old")))
         return list(salvage.take(copy, self._directory.store_id))
