@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from actorc.storage.models import (
     ANY,
@@ -38,9 +38,10 @@ from actorc.storage.server.engines.errors import (
 from actorc.storage.server.engines.etags import etag_of, upload_id_of
 from actorc.storage.server.engines.preconditions import check_precondition, chosen_parts
 from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
-from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
-from actorc.storage.server.engines.times import REMEMBERED_SECONDS, UPLOAD_TTL, Clock, expiry, microseconds, utc
+from actorc.storage.server.engines.request_fingerprints import fingerprint
+from actorc.storage.server.engines.times import UPLOAD_TTL, Clock, expiry, microseconds, utc
 
+from .answers import Answers, Call
 from .bucket import Bucket, Segment, StoredObject, Upload
 from .readers_writers import MemoryObjectWriter, MemoryPartWriter, MemoryReader
 
@@ -66,7 +67,7 @@ class MemoryEngine(Engine):
         self._lock = Lock()
         self._buckets: dict[str, Bucket] = {}
         self._generation = 0
-        self._answers: dict[tuple[str, ...], tuple[float, bytes, Any]] = {}  # oldest first
+        self._answers = Answers()
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
         def change() -> BucketInfo:
@@ -312,31 +313,12 @@ class MemoryEngine(Engine):
     def _now(self) -> int:
         return microseconds(self._clock)
 
-    def _run_once(self, call: tuple[str, ...], asked: tuple[object, ...], change: Callable[[], T]) -> T:
-        """Run `change` and return its result, or return the result of an earlier call with the same idempotency key.
-
-        Args:
-            call: Identity of the call; its last part is the idempotency key, empty if there is none.
-            asked: Arguments of the call.
-            change: The change.
-
-        Raises:
-            IdempotencyKeyReusedError: The earlier call had other arguments.
-        """
+    def _run_once(self, call: Call, asked: tuple[object, ...], change: Callable[[], T]) -> T:
+        """Run `change` and return its result, as `Answers.run_once` does for a call that asked for this."""
         request = fingerprint(*asked) if call[-1] else b""
         with self._lock:
             # look-up and change under one lock: a retry that overtakes its first attempt must not run the change again
-            now = self._clock()
-            while self._answers and next(iter(self._answers.values()))[0] < now - REMEMBERED_SECONDS:
-                del self._answers[next(iter(self._answers))]
-            if call in self._answers:
-                _, earlier, given = self._answers[call]
-                check_request(earlier, request, *call[1:-1][:2])
-                return cast("T", given)
-            answer = change()
-            if call[-1]:
-                self._answers[call] = now, request, answer
-            return answer
+            return self._answers.run_once(call, request, change, self._clock())
 
 
 def _check_precondition(condition: Condition, held: Bucket, key: str) -> None:

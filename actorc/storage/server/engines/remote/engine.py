@@ -54,9 +54,9 @@ from .condition_support import ConditionSupport, probe_conditions
 from .key_layout import KeyLayout
 from .listing import Listed, listed
 from .object_metadata import Record
-from .object_store import Backend, Found
+from .object_store import Backend
 from .publish import Publisher
-from .readers import RemoteReader
+from .readers import RemoteReader, request_object
 from .spool import Spool
 from .store_url import StoreUrl
 from .uploads import Uploads
@@ -157,7 +157,7 @@ class RemoteEngine(Engine):
     def read(self, bucket: str, key: str, *, generation: int | None = None, ahead: ByteRange = WHOLE) -> ObjectReader:
         name = self._names.object(bucket, key)
         with self._markers.bucket_errors(bucket):
-            found, begun = self._open(name, ahead)
+            found, begun = request_object(self._backend, name, ahead)
             record = found and Record.of(found.attributes)
             if found is None or record is None or generation not in {None, record.generation}:
                 raise object_missing(bucket, key, generation)
@@ -314,24 +314,6 @@ class RemoteEngine(Engine):
             except StorageError as error:
                 # the next sweep tries again
                 log.warning("what is left over in the store was not removed, %s", error.message)
-
-    def _open(self, name: str, ahead: ByteRange) -> tuple[Found | None, ByteRange | None]:
-        """Request an object and the bytes wanted first; a range behind its end is no error."""
-        if ahead == WHOLE:
-            return self._backend.get(name), ahead
-        if ahead.length == 0:
-            return self._backend.head(name), None
-        try:
-            stop = None if ahead.length is None else ahead.offset + ahead.length
-            return self._backend.get(name, ahead.offset, stop), ahead
-        except StorageError as error:
-            # to the store, a range that begins behind the end of the object is an error
-            if error.retryable:
-                raise
-            found = self._backend.head(name)
-            if found is not None and ahead.offset < found.size:
-                raise
-            return found, None
 
     def _shown(self, query: ListQuery, some: Sequence[Listed]) -> list[ObjectInfo | str]:
         """Return the entries of names on a page."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from actorc.storage._wire.checksum import BlockSums, crc32c
-from actorc.storage.errors import IntegrityError, NetworkError
+from actorc.storage.errors import IntegrityError, NetworkError, StorageError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.errors import object_missing
@@ -65,6 +65,34 @@ class RemoteReader(ObjectReader):
             if sums.size == self.info.size and sums.whole() != self.info.crc32c:
                 raise IntegrityError("the store sent other bytes than were put there; put the object again")
             yield chunk
+
+
+def request_object(backend: Backend, name: str, ahead: ByteRange) -> tuple[Found | None, ByteRange | None]:
+    """Request an object and the bytes wanted first; a range behind its end is no error.
+
+    Args:
+        backend: The store.
+        name: Name of the object in the store.
+        ahead: Range of the bytes wanted first.
+
+    Returns:
+        The answer, None if there is no object, and the range of the bytes in it, None if it has none.
+    """
+    if ahead == WHOLE:
+        return backend.get(name), ahead
+    if ahead.length == 0:
+        return backend.head(name), None
+    try:
+        stop = None if ahead.length is None else ahead.offset + ahead.length
+        return backend.get(name, ahead.offset, stop), ahead
+    except StorageError as error:
+        # to the store, a range that begins behind the end of the object is an error
+        if error.retryable:
+            raise
+        found = backend.head(name)
+        if found is not None and ahead.offset < found.size:
+            raise
+        return found, None
 
 
 def _pieces(body: Iterable[bytes | memoryview], first: int, stop: int) -> Iterator[Chunk]:
