@@ -16,8 +16,8 @@ from lucas_storage.lineage.provenance.explanation import RunsOf, consequences, e
 from lucas_storage.lineage.provenance.kept_by import Keeping
 from lucas_storage.lineage.provenance.named_artifact import artifact_named, parsed
 from lucas_storage.lineage.provenance.trace import Trace, TracedStep
+from lucas_storage.records.index.run_index import IndexEntry
 from lucas_storage.records.past_run import Mention
-from lucas_storage.records.run_index import IndexEntry
 from lucas_storage.refs import ArtifactRef
 
 from .collection_limits import OfCollection, judging

@@ -18,7 +18,7 @@ from actorc.storage.rules import MiB
 from lucas_storage.artifacts.part_transfer import run_ahead
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import ArtifactNotFoundError, BundleError, DigestMismatchError
-from lucas_storage.records import record_store
+from lucas_storage.records import record_text
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 
@@ -70,9 +70,9 @@ def export(
     _check_target(path, replace=replace)
     records = records_of(storage, run.key, only)
     wanted = [record.content for record in records] if only is None else of_step(records, only)
-    found = reached(storage, list(record_store.refs_in(wanted)), _labels(run))
+    found = reached(storage, list(record_text.refs_in(wanted)), _labels(run))
     _check_missing(found, incomplete=incomplete)
-    every = [ref.digest for ref in record_store.refs_in([record.content for record in records]) if ref.inline is None]
+    every = [ref.digest for ref in record_text.refs_in([record.content for record in records]) if ref.inline is None]
     contents = Contents(
         run=run.key,
         workflow=run.workflow,

@@ -19,7 +19,8 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.artifacts.writer import MANIFEST_TYPE, PART_TYPE
 from lucas_storage.errors import BundleError, UnknownFormatError
 from lucas_storage.formats import format_by_id
-from lucas_storage.records import record_store, run_history, run_index
+from lucas_storage.records import record_store, record_text, run_history
+from lucas_storage.records.index import run_index
 from lucas_storage.records.untrusted_fields import moment_of
 
 from .archive import Archive
@@ -143,7 +144,7 @@ def _records(archive: Archive, relocation: Relocation) -> dict[str, dict[str, An
     run = archive.contents.run
     records: dict[str, dict[str, Any]] = {}
     for entry in archive.contents.records:
-        content = record_store.decode(archive.text(entry))
+        content = record_text.decode(archive.text(entry))
         if content is None:
             raise BundleError(f"{entry.name} is no record; nothing was imported")
         records[record_key(run, entry.name)] = relocation.content(content)
@@ -160,7 +161,7 @@ def _check_complete(contents: Contents, records: Iterable[dict[str, Any]]) -> No
         BundleError: One is not.
     """
     known = {entry.digest for entry in contents.objects} | set(contents.missing)
-    for ref in record_store.refs_in(list(records)):
+    for ref in record_text.refs_in(list(records)):
         if ref.inline is None and ref.digest not in known:
             raise BundleError(f"a record names {ref!r}, which the bundle does not hold; nothing was imported")
 

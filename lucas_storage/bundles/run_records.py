@@ -10,7 +10,7 @@ from actorc.storage.models import ObjectHead
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import BundleError
-from lucas_storage.records import record_store
+from lucas_storage.records import record_store, record_text
 from lucas_storage.records.past_run import PastStep
 from lucas_storage.records.run_history import steps_of_record
 from lucas_storage.refs import digest_of
@@ -51,7 +51,7 @@ def _told_by_run(run: str, records: list[ReadRecord], only: PastStep | None) -> 
         is_wanted = only is None or step.get("key") == only.key
         if is_whole and is_wanted and is_record(run, key) and record_name(run, key) not in names:
             content = {name: value for name, value in step.items() if name != "code"}
-            made.append(_read(run, key, record_store.encode(content), content))
+            made.append(_read(run, key, record_text.encode(content), content))
     return made
 
 
@@ -60,7 +60,7 @@ def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> ReadRecord:
     if head["size"] > TEXT_MAX:
         raise BundleError(f"the record {key} has {head['size']} bytes, and a bundle takes {TEXT_MAX}")
     text = storage.get_object(storage.bucket, key)
-    content = record_store.decode(text)
+    content = record_text.decode(text)
     if content is None:
         raise BundleError(f"the record {key} cannot be read, so nobody knows which artifacts it names")
     return _read(run, key, text, content)

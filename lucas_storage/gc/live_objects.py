@@ -10,7 +10,7 @@ from typing import Final
 
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.reach.held_references import Held, closure, is_here, location
-from lucas_storage.records import record_store
+from lucas_storage.records import record_store, record_text
 from lucas_storage.refs import ArtifactRef
 
 from .judged_records import Judging, judged_records
@@ -76,7 +76,7 @@ def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
                 found.problems.append(record.key)
             else:
                 found.runs.update(_run_of(record.key))
-                refs = (ref for ref in record_store.refs_in(record.content) if is_here(storage, ref))
+                refs = (ref for ref in record_text.refs_in(record.content) if is_here(storage, ref))
                 roots += ((keeper, location(ref)) for ref in refs)
         held = closure(storage, {ref for _, ref in roots}, pool, found.problems)
     _keep_all(found.keepers, roots, held)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
-from lucas_storage.records.run_index import INDEXED, MARKS, run_of_entry
+from lucas_storage.records.index.run_index import INDEXED, MARKS, run_of_entry
 from lucas_storage.records.ulid import is_ulid
 
 from .judged_records import Judging

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lucas_storage.gc.keepers import Keeper
-from lucas_storage.records.run_index import IndexEntry
+from lucas_storage.records.index.run_index import IndexEntry
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
 

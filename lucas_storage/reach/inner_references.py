@@ -16,7 +16,7 @@ from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.pickle_header import refs_of
 from lucas_storage.formats.pickles import PickleWithReferencesFormat
-from lucas_storage.records import record_store
+from lucas_storage.records import record_text
 from lucas_storage.refs import TAG, ArtifactRef
 
 _LINES: Final = "json@1"
@@ -43,7 +43,7 @@ def within(storage: ArtifactStore, ref: ArtifactRef) -> list[ArtifactRef]:
         inner
         for text in _texts(storage, ref)
         if _TAG in text
-        for inner in record_store.refs_in(_decoded(text, ref.format))
+        for inner in record_text.refs_in(_decoded(text, ref.format))
     ]
 
 
@@ -70,7 +70,7 @@ def is_small(ref: ArtifactRef) -> bool:
 
 def _found(text: bytes, format_id: str) -> _Found:
     try:
-        return list(record_store.refs_in(_decoded(text, format_id))) if _TAG in text else []
+        return list(record_text.refs_in(_decoded(text, format_id))) if _TAG in text else []
     except StorageError as error:
         return error
 

@@ -18,7 +18,7 @@ from lucas_storage import step_spans
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.openlineage.run_events import Failure
 
-from . import record_store
+from . import record_store, record_text
 from .record_store import Prepared
 from .record_writer import LOOK, PATIENCE, Make, RecordWriter
 from .recorded_functions import RecordedFunction
@@ -132,14 +132,14 @@ def text_in_run(note: StepNote, told: Mapping[str, Any] | None) -> bytes:
         told: The record that another process wrote; None if there is none.
     """
     if note.told is None:
-        return note.repeated or record_store.encode_facts(note.facts(), {})
+        return note.repeated or record_text.encode_facts(note.facts(), {})
     if told is None:
         # A reader finds the record of the other process, if that was only late.
-        return record_store.encode_facts(brief(note.facts()), {})
+        return record_text.encode_facts(brief(note.facts()), {})
     note.reused = told.get("reused") is True
     record = joined(note.facts(), told)
-    text = record_store.encode(record)
-    return text if len(text) <= SMALL_MAX else record_store.encode(brief(record))
+    text = record_text.encode(record)
+    return text if len(text) <= SMALL_MAX else record_text.encode(brief(record))
 
 
 class DistantLog:
@@ -223,7 +223,7 @@ class ChildLog:
             note.is_ended = True
             record = self._record(note)
             # Not as made for a run in this process, whose table of functions would have it.
-            note.repeated = record if len(record) <= SMALL_MAX else record_store.encode_facts(brief(note.facts()), {})
+            note.repeated = record if len(record) <= SMALL_MAX else record_text.encode_facts(brief(note.facts()), {})
             note.code, note.given, note.returned = None, {}, None
             self._tell(note, record)
 
@@ -244,7 +244,7 @@ class ChildLog:
             return note.record(self._storage)
         except StorageError as error:
             logger.debug("a step is recorded without its function because of %s", type(error).__name__)
-            return record_store.encode_facts(note.facts(), {})
+            return record_text.encode_facts(note.facts(), {})
 
 
 class _ProcessWriter:

@@ -18,7 +18,7 @@ from actorc.storage.errors import AlreadyExistsError, ObjectNotFoundError, Preco
 from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore
 
-from . import record_store
+from . import record_store, record_text
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Memo:
             else:
                 break
         # Through the encoding, so that this call returns exactly the data that later calls will read.
-        return (record_store.decode(record_store.encode(content)) or content)["result"]
+        return (record_text.decode(record_text.encode(content)) or content)["result"]
 
     def prepared(self, result: Any) -> record_store.Prepared:
         """Return a record for a run that resumes this one, to be written in place of any earlier record.
@@ -115,7 +115,7 @@ class Memo:
         Args:
             result: A result as it travels, all of whose artifacts are stored; it may change afterwards.
         """
-        text = record_store.encode_facts(self._facts(), {"result": record_store.encode_travelling(result)})
+        text = record_text.encode_facts(self._facts(), {"result": record_text.encode_travelling(result)})
         return record_store.Prepared(self._storage, self._record_key, text)
 
     def _facts(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Memo:
             return "cannot be read"
         if self._age is not None and time.time() - at >= self._age:
             return "has expired"
-        refs = list(record_store.refs_in(content["result"]))
+        refs = list(record_text.refs_in(content["result"]))
         if not all(map(record_store.is_trusted, refs)):
             return "holds what is read only from a signed reference"
         if not record_store.all_exist(self._storage, refs):

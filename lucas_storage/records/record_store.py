@@ -17,9 +17,8 @@ only if its reference is signed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from io import BytesIO
@@ -27,22 +26,21 @@ from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, NotFoundError
 from actorc.storage.models import NewObject, ObjectHead
-from lucas_storage import containers, parallel, settings, signing
+from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import (
     ArtifactNotFoundError,
-    DecodeError,
     DigestMismatchError,
-    InvalidRefError,
     UnknownFormatError,
     UnknownStoreError,
     UnsafeFormatError,
 )
 from lucas_storage.formats import format_by_id
-from lucas_storage.formats.base import Encoded, MemorySource
-from lucas_storage.refs import TAG, ArtifactRef, is_tagged
-from lucas_storage.values import wire_form
+from lucas_storage.formats.base import Encoded
+from lucas_storage.refs import ArtifactRef
+
+from . import record_text
 
 MEMO: Final = "memo/"
 CHECKPOINTS: Final = "checkpoints/"
@@ -51,10 +49,8 @@ RUNS: Final = "runs/"
 LINEAGE: Final = "lineage/"
 MARKED: Final = "gc/marked.json"
 
-_FORMAT: Final = "json@1"
 _METADATA_COPY: Final = "lucas-record"
 """Name of the metadata that repeats a small record; forever."""
-_SCALARS: Final = frozenset({str, int, float, bool, type(None), bytes})
 _METADATA_MAX: Final = 1536
 """Bytes of a record that is repeated in metadata; stores behind a gateway take no more than 2 KiB of metadata."""
 _ESCAPED_MAX: Final = 1720
@@ -102,7 +98,11 @@ def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
         head = storage.download_to_stream(storage.bucket, head["key"], buffer)
     except NotFoundError:
         return None
-    return Record(key=head["key"], content=decode(buffer.getvalue()), etag=head["etag"], modified=head["last_modified"])
+    return _record(head, buffer.getvalue())
+
+
+def _record(head: ObjectHead, text: bytes) -> Record:
+    return Record(key=head["key"], content=record_text.decode(text), etag=head["etag"], modified=head["last_modified"])
 
 
 def _repeated(head: ObjectHead) -> Record | None:
@@ -110,7 +110,7 @@ def _repeated(head: ObjectHead) -> Record | None:
     text = head["metadata"].get(_METADATA_COPY)
     if text is None:
         return None
-    return Record(key=head["key"], content=decode(text.encode()), etag=head["etag"], modified=head["last_modified"])
+    return _record(head, text.encode())
 
 
 def read_mentioning(storage: ArtifactStore, heads: Iterable[ObjectHead], texts: Iterable[str]) -> list[Record]:
@@ -151,10 +151,7 @@ def read_keys(storage: ArtifactStore, keys: Sequence[str]) -> list[Record]:
     for error in answer["errors"].values():
         if not isinstance(error, NotFoundError):
             raise error
-    return [
-        Record(key=each["key"], content=decode(each["data"]), etag=each["etag"], modified=each["last_modified"])
-        for each in answer["objects"]
-    ]
+    return [_record(each, each["data"]) for each in answer["objects"]]
 
 
 def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
@@ -172,20 +169,6 @@ def _listed(storage: ArtifactStore, prefix: str, *, details: bool) -> Iterator[O
         yield from storage.iter_objects(storage.bucket, prefix, details=details)
     except BucketNotFoundError:
         return
-
-
-def decode(text: bytes) -> dict[str, Any] | None:
-    """Return the content of a record, or None if the text is no record."""
-    try:
-        content = format_by_id(_FORMAT).decode(MemorySource(text), None)
-    except (DecodeError, InvalidRefError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def encode(content: dict[str, Any]) -> bytes:
-    """Return a record as it is stored; `decode` returns an equal one, in which references name no run."""
-    return bytes(format_by_id(_FORMAT).encode(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,43 +196,9 @@ def _escaped(text: bytes) -> int:
     return len(text) + text.count(b'"') + text.count(b"\\") + 5 * text.count(b" ")
 
 
-def _tagged(item: Any) -> dict[str, str]:
-    if type(item) is not ArtifactRef:
-        raise TypeError(f"a record does not hold a {type(item).__name__}; it holds facts and references")
-    return item.to_json()
-
-
-_FACTS: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_tagged)
-_ANY_TAG: Final = '{"$'
-_REFERENCE: Final = f'{{"{TAG}":"lucas:'
-
-
-def encode_facts(facts: dict[str, Any], parts: Mapping[str, bytes]) -> bytes:
-    """Return a record as `encode` does, at a fraction of its cost; references go on to name their run.
-
-    Args:
-        facts: Dicts, lists, texts, numbers and `ArtifactRef`; data of users is none.
-        parts: Further fields, of any data, encoded before.
-    """
-    text = _FACTS.encode(facts)
-    # A dict whose keys a stranger chose may look like a tag; the format writes it as what it is.
-    data = text.encode() if text.count(_ANY_TAG) == text.count(_REFERENCE) else encode(facts)
-    more = b"".join(b',"%b":%b' % (name.encode(), part) for name, part in parts.items())
-    return data[:-1] + more + b"}" if len(data) > len(b"{}") else b"{" + more[1:] + b"}"
-
-
-def encode_travelling(value: Any) -> bytes:
-    """Return a value as it travels, encoded as a field of a record; references in it name no run."""
-    if not is_tagged(value):
-        return bytes(format_by_id(_FORMAT).encode(wire_form.with_refs(value)))
-    uri, ref = value[TAG], ArtifactRef.parse(value)
-    # As it is: no URI has a character that JSON would escape.
-    return b'{"%b":"%b"}' % (TAG.encode(), (replace(ref, run=None).uri if ref.run else uri).encode())
-
-
 def prepare(storage: ArtifactStore, key: str, content: dict[str, Any]) -> Prepared:
     """Return a record to be written to the default bucket of `storage`; `content` may change afterwards."""
-    return Prepared(storage, key, encode(content))
+    return Prepared(storage, key, record_text.encode(content))
 
 
 def write(storage: ArtifactStore, key: str, content: dict[str, Any], **conditions: Any) -> None:
@@ -267,7 +216,7 @@ def write(storage: ArtifactStore, key: str, content: dict[str, Any], **condition
     """
     record = prepare(storage, key, content)
     body = EncodedBody(Encoded((record.text,)))
-    storage.send(key, body, _content_type(), metadata=record.metadata, **conditions)
+    storage.send(key, body, record_text.content_type(), metadata=record.metadata, **conditions)
 
 
 def write_all(records: Iterable[Prepared], timeout: float) -> None:
@@ -289,28 +238,12 @@ def write_all(records: Iterable[Prepared], timeout: float) -> None:
 
 
 def _new_object(record: Prepared) -> NewObject:
-    return {"key": record.key, "data": record.text, "content_type": _content_type(), "metadata": record.metadata}
-
-
-def _content_type() -> str:
-    return format_by_id(_FORMAT).content_type
-
-
-def refs_in(value: Any) -> Iterator[ArtifactRef]:
-    """Yield every reference in the content of a record."""
-    # Collections read every record there is, so what most of them hold is not taken apart like any container.
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        kind = type(item)
-        if kind is ArtifactRef:
-            yield item
-        elif kind is list:
-            pending += item
-        elif kind is dict and set(map(type, item)) <= {str}:
-            pending += item.values()
-        elif kind not in _SCALARS:
-            pending += containers.children(item)
+    return {
+        "key": record.key,
+        "data": record.text,
+        "content_type": record_text.content_type(),
+        "metadata": record.metadata,
+    }
 
 
 def is_trusted(ref: ArtifactRef) -> bool:

@@ -13,7 +13,7 @@ from lucas_storage.formats import format_by_id
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 from lucas_storage.values import wire_form
 
-from . import record_store
+from . import record_text
 
 _WORDS: Final = (
     *("key", "keys", "token", "tokens", "pwd", "pin", "otp", "jwt", "dsn", "auth", "authorization", "authentication"),
@@ -82,7 +82,7 @@ def _recorded(name: str, value: Any, room: int) -> bytes | None:
         return None
     text = bytes(encoded)
     # What engines cannot carry travels within references, in which nobody sees a name.
-    inner = [ref.inline for ref in record_store.refs_in(data) if ref.inline] if _INLINE in text else []
+    inner = [ref.inline for ref in record_text.refs_in(data) if ref.inline] if _INLINE in text else []
     return None if any(map(holds_secret, (text, *inner))) else text
 
 
@@ -103,7 +103,7 @@ def _recorded_reference(name: str, tagged: dict[str, str], room: int) -> bytes |
 def _reference_text(uri: str) -> bytes | None:
     """Return a reference encoded; None if what it carries, or its place, looks secret."""
     ref = ArtifactRef.parse(uri)
-    text = record_store.encode_travelling({TAG: uri})
+    text = record_text.encode_travelling({TAG: uri})
     carried = () if ref.inline is None else (ref.inline,)
     return None if any(map(holds_secret, (text, *carried))) else text
 

@@ -22,8 +22,9 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.declared_settings import Settings
 from lucas_storage.openlineage.run_events import Failure, events_of_run
 
-from . import record_store, recorded_functions, run_entries, run_index
+from . import record_store, record_text, recorded_functions
 from .distant_steps import DistantStep, text_in_run, told_by_others
+from .index import run_entries, run_index
 from .machine import surroundings
 from .record_store import Prepared
 from .record_writer import BEAT, LOOK, Make, RecordWriter, reason_of
@@ -309,4 +310,4 @@ class RunLog:
 
     def _of_run(self, facts: dict[str, Any], parts: dict[str, bytes]) -> Prepared:
         assert self.storage is not None
-        return Prepared(self.storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))
+        return Prepared(self.storage, f"{self._prefix}run.json", record_text.encode_facts(facts, parts))

@@ -18,7 +18,7 @@ from lucas_storage.engine.provenance import current_place
 from lucas_storage.refs import ArtifactRef, is_tagged
 from lucas_storage.values.storing.inner_artifacts import Inner
 
-from . import record_store
+from . import record_text
 from .machine import machine_name
 from .past_run import StepState
 from .recorded_functions import RecordedFunction
@@ -158,20 +158,20 @@ class StepNote:
             parts = {**parts_of(self.given, "given"), **self._result()}
         code = {"version": json.dumps(facts.pop("version")).encode(), **code}
         if not is_ended:
-            return record_store.encode_facts(facts, {**code, **parts})
+            return record_text.encode_facts(facts, {**code, **parts})
         self.given, self.returned = {}, None
         if functions is None:
-            return record_store.encode_facts(facts, {**code, **parts})
+            return record_text.encode_facts(facts, {**code, **parts})
         # The run has thousands of steps and few functions.
-        number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
+        number = functions.setdefault(record_text.encode_facts({}, code), len(functions))
         numbered = {"code": b"%d" % number}
-        self.repeated = record_store.encode_facts(facts, {**numbered, **parts})
+        self.repeated = record_text.encode_facts(facts, {**numbered, **parts})
         if len(self.repeated) <= room:
             return None
-        text = record_store.encode_facts(facts, {**code, **parts})
+        text = record_text.encode_facts(facts, {**code, **parts})
         if len(text) > SMALL_MAX:
             parts = {name: part for name, part in parts.items() if name not in _LARGE}
-            self.repeated = record_store.encode_facts(brief(facts), {**numbered, **parts})
+            self.repeated = record_text.encode_facts(brief(facts), {**numbered, **parts})
         return text
 
     def _result(self) -> dict[str, bytes]:

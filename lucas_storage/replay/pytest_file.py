@@ -15,7 +15,7 @@ from lucas_storage.bundles.export import export
 from lucas_storage.bundles.reached import reached
 from lucas_storage.errors import UnsafeFormatError, UnsupportedError
 from lucas_storage.formats import format_by_id
-from lucas_storage.records import record_store
+from lucas_storage.records import record_text
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.signing import SigningKeys
@@ -95,7 +95,7 @@ def _pickles(storage: Storage, step: PastStep) -> list[str]:
     if step.error is not None:
         raise UnsupportedError(f"the step {step.function!r} failed, so that there is no result to compare with")
     inputs_of(step, {})
-    given, keys = list(record_store.refs_in(step.given)), settings.resolve().signing_keys
+    given, keys = list(record_text.refs_in(step.given)), settings.resolve().signing_keys
     direct = {ref.digest: None for ref in given if not format_by_id(ref.format).safe and _is_signed(step, ref, keys)}
     for source in reached(storage, given, {}).sources.values():
         is_pickle = source.entry.kind != "part" and not format_by_id(source.ref.format).safe

@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from lucas_storage.records import record_store
+from lucas_storage.records import record_text
 from lucas_storage.records.past_run import Attempt, Mention, PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 
@@ -38,4 +38,4 @@ def _value(value: Any) -> Any:
 
 def _data(given: dict[str, Any] | None) -> Any:
     # Through the encoding, since records hold more than JSON does.
-    return None if given is None else json.loads(record_store.encode(given))
+    return None if given is None else json.loads(record_text.encode(given))

@@ -68,7 +68,7 @@ def runs(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
 
 def steps(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Return the functions of the run that is named, with a number where there are several steps of one."""
-    from lucas_storage.records import record_store, run_history  # noqa: PLC0415  # as above
+    from lucas_storage.records import record_store, record_text, run_history  # noqa: PLC0415  # as above
 
     named = ctx.params["run"]
     ids = sorted(_records(ctx, record_store.RUNS))
@@ -78,7 +78,7 @@ def steps(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
             return []
         bucket = Session.of(ctx.params).settings.bucket.value
         text = client.get_object(bucket, f"{record_store.RUNS}{found[0]}/run.json", timeout=_PATIENCE)
-    run = run_history.run_of(found[0], record_store.decode(text) or {})
+    run = run_history.run_of(found[0], record_text.decode(text) or {})
     counts = Counter(step.function for step in run.steps)
     names = (name if count == 1 else f"{name}#{each + 1}" for name, count in counts.items() for each in range(count))
     return [CompletionItem(each) for each in islice((each for each in names if each.startswith(incomplete)), _MOST)]

@@ -7,8 +7,8 @@ from functools import partial
 
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.records.run_index import digits_of, made_by
-from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records.index.run_index import digits_of, made_by
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
 
 from .indexed_runs import IndexedRuns, Place

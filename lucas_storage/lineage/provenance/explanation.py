@@ -16,9 +16,9 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidParameterError
 from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.policy import readable_policy
+from lucas_storage.records.index.run_index import MOST, IndexEntry, digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.past_run import Mention
-from lucas_storage.records.run_index import MOST, IndexEntry, digits_of
-from lucas_storage.records.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
 
 from .descendants import descendants

@@ -14,8 +14,8 @@ from actorc.storage.units import shown_size
 from lucas_storage.display.markup import visible
 from lucas_storage.gc.keepers import Keeper
 from lucas_storage.lineage.node_text import shown_seconds
+from lucas_storage.records.index.run_index import IndexEntry, Role
 from lucas_storage.records.past_run import Mention
-from lucas_storage.records.run_index import IndexEntry, Role
 from lucas_storage.refs import ArtifactRef
 
 from .explanation import Consequences, Explanation, RunsOf

@@ -10,8 +10,8 @@ from itertools import chain
 
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import run_history
+from lucas_storage.records.index.run_index import digits_of, made_by
 from lucas_storage.records.past_run import PastRun, PastStep
-from lucas_storage.records.run_index import digits_of, made_by
 from lucas_storage.refs import ArtifactRef
 
 from .trace import TracedInput, TracedStep

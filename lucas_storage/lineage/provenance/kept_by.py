@@ -18,10 +18,10 @@ from lucas_storage.gc.keepers import Keeper, keeper_of
 from lucas_storage.gc.live_objects import live_objects
 from lucas_storage.gc.plan import is_collected, marks
 from lucas_storage.gc.publications import ends_of_publications
-from lucas_storage.records import record_store
+from lucas_storage.records import record_store, record_text
+from lucas_storage.records.index.run_index import IndexEntry, digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.record_store import Record
-from lucas_storage.records.run_index import IndexEntry, digits_of
-from lucas_storage.records.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
 
 from .trace import HOLDERS
@@ -97,7 +97,7 @@ class _Holders:
 
     def keeper(self, record: Record, ttl: float) -> Keeper | None:
         """Return the keeper that a record is, if it refers to one of these."""
-        found = {digits_of(ref): ref for ref in record_store.refs_in(record.content)}
+        found = {digits_of(ref): ref for ref in record_text.refs_in(record.content)}
         keeper = keeper_of(record, ttl)
         if self._asked in found:
             return keeper

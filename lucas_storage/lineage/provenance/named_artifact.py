@@ -10,7 +10,8 @@ from actorc.storage.errors import BucketNotFoundError, InvalidParameterError
 from lucas_storage.artifacts.blobs import key_of
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import ArtifactNotFoundError, InvalidRefError
-from lucas_storage.records import published_names, record_store, run_index
+from lucas_storage.records import published_names, record_store
+from lucas_storage.records.index import run_index
 from lucas_storage.refs import ArtifactRef
 
 _URI: Final = "lucas://"

@@ -8,8 +8,8 @@ from typing import Final
 
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.records.run_index import IndexEntry, Role, digits_of
-from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records.index.run_index import IndexEntry, Role, digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.untrusted_fields import step_of
 from lucas_storage.refs import ArtifactRef
 

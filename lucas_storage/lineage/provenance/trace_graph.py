@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from lucas_storage.lineage.graph import Edge, Graph, Node
-from lucas_storage.records.run_index import digits_of
+from lucas_storage.records.index.run_index import digits_of
 from lucas_storage.refs import ArtifactRef
 
 from .trace import Trace, TracedStep

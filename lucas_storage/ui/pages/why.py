@@ -9,7 +9,7 @@ from lucas_storage.lineage.provenance.explanation import Consequences, Explanati
 from lucas_storage.lineage.provenance.kept_by import Keeping
 from lucas_storage.lineage.provenance.trace import Trace
 from lucas_storage.lineage.provenance.trace_graph import graph_of_trace
-from lucas_storage.records.run_index import IndexEntry, Role
+from lucas_storage.records.index.run_index import IndexEntry, Role
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.ui.elements import Html, element, facts, joined, link, note, section
 

@@ -24,8 +24,8 @@ from lucas_storage.bundles.import_run import import_bundle
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsafeFormatError
 from lucas_storage.records import record_store, record_writer, run_history, run_record
-from lucas_storage.records.run_index import INDEXED, digits_of
-from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records.index.run_index import INDEXED, digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 
 
 def artifacts_of(past):

@@ -13,9 +13,10 @@ from lucas_storage.gc.collect import collect
 from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.plan import plan
 from lucas_storage.gc.policy import NO_POLICY
-from lucas_storage.records import record_store, run_index
-from lucas_storage.records.run_index import digits_of
-from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records import record_store
+from lucas_storage.records.index import run_index
+from lucas_storage.records.index.run_index import digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.ulid import first_at
 
 DAY = 86_400.0

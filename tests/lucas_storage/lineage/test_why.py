@@ -18,7 +18,8 @@ from lucas_storage import ArtifactRef, Storage, run, storage_context, with_stora
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError
 from lucas_storage.lineage.provenance import kept_by
-from lucas_storage.records import record_store, run_history, run_index
+from lucas_storage.records import record_store, run_history
+from lucas_storage.records.index import run_index
 from lucas_storage.records.ulid import first_at, ulid
 from lucas_storage.refs import inline_ref
 

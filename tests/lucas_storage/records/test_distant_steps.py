@@ -6,7 +6,7 @@ import pytest
 
 from actorc.storage.errors import NetworkError
 from lucas_storage import Storage, with_storage
-from lucas_storage.records import distant_steps, record_store
+from lucas_storage.records import distant_steps, record_store, record_text
 from lucas_storage.records.distant_steps import joined, text_in_run, told_by_others
 from lucas_storage.records.step_note import StepNote
 
@@ -60,7 +60,7 @@ def test_a_record_that_says_that_a_step_runs_is_not_its_last(storage, monkeypatc
 def test_a_hostile_record_of_another_process_changes_nothing_else(storage):
     note = StepNote(function="f", inputs={}, told="T", is_ended=True)
     told = {"key": [], "after": "x", "state": 3, "error": {"a": []}, "given": [], "told": "U", "brief": 5}
-    text = record_store.decode(text_in_run(note, told))
+    text = record_text.decode(text_in_run(note, told))
 
     assert (text["key"], text["function"], text["told"], text["after"]) == (note.key, "f", "T", [])
 

@@ -19,7 +19,7 @@ from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.live_objects import live_objects
 from lucas_storage.gc.policy import NO_POLICY
-from lucas_storage.records import record_store, record_writer, run_history, run_record
+from lucas_storage.records import record_store, record_text, record_writer, run_history, run_record
 from lucas_storage.records.recorded_values import recorded, says_secret
 from lucas_storage.refs import inline_ref
 
@@ -322,7 +322,7 @@ def test_what_a_record_cannot_hold_is_left_out_and_named():
 def test_inline_references_are_values():
     ref = inline_ref("bytes@1", b"x")
 
-    assert record_store.decode(recorded({"a": ref.to_json()})[0]) == {"a": ref}
+    assert record_text.decode(recorded({"a": ref.to_json()})[0]) == {"a": ref}
     assert recorded({"token": ref.to_json()}) == (b"{}", ["token"])
 
 
@@ -333,7 +333,7 @@ def test_data_that_looks_like_a_tag_is_read_as_it_was(storage):
     odd = {"$artifact": [{"$artifact": 3}, {"$set": [1]}, ("t", 1)]}
     run(flow_of(same, "x"), {"x": odd})
 
-    assert record_store.decode(recorded(odd)[0]) == odd
+    assert record_text.decode(recorded(odd)[0]) == odd
     assert last(storage).steps[0].given["x"]["$artifact"].load() == odd["$artifact"]
 
 

@@ -10,9 +10,10 @@ import pytest
 from actorc.storage.errors import PermissionError
 from lucas_storage import ArtifactRef, Storage, parallel, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
-from lucas_storage.records import record_store, run_history, run_index, run_indexing
-from lucas_storage.records.run_index import digits_of
-from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records import record_store, run_history
+from lucas_storage.records.index import run_index, run_indexing
+from lucas_storage.records.index.run_index import digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.ulid import first_at, moment_of, reversed_order, ulid
 
 DAY = 86_400.0

@@ -17,7 +17,7 @@ from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import InvalidParameterError, NotFoundError
-from lucas_storage.records import record_store, run_history, run_record
+from lucas_storage.records import record_store, record_text, run_history, run_record
 from lucas_storage.records.step_note import mentioned
 from lucas_storage.records.ulid import ulid
 from lucas_storage.refs import inline_ref
@@ -422,10 +422,10 @@ def test_without_a_terminal_nothing_is_shown(settings, study, capfd):
 )
 def test_facts_are_encoded_as_the_format_encodes_them(facts):
     ref = inline_ref("bytes@1", b"x")
-    text = record_store.encode_facts({**facts, "refs": [ref]}, {"more": b"[1]"})
+    text = record_text.encode_facts({**facts, "refs": [ref]}, {"more": b"[1]"})
 
-    assert record_store.decode(text) == {**facts, "refs": [ref], "more": [1]}
-    assert record_store.decode(record_store.encode_facts(facts, {})) == facts
+    assert record_text.decode(text) == {**facts, "refs": [ref], "more": [1]}
+    assert record_text.decode(record_text.encode_facts(facts, {})) == facts
 
 
 def test_the_record_of_a_run_has_each_function_once(storage):

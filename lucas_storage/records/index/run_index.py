@@ -27,13 +27,20 @@ from actorc.storage.errors import BucketNotFoundError
 from actorc.storage.rules import KiB
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidRefError
+from lucas_storage.records import record_store, record_text
+from lucas_storage.records.past_run import Mention, PastRun, PastStep
+from lucas_storage.records.record_store import Prepared
+from lucas_storage.records.ulid import is_ulid, reversed_order
+from lucas_storage.records.untrusted_fields import (
+    dicts_in,
+    memo_key_of,
+    moment_of,
+    number_of,
+    strings_in,
+    text_of,
+    text_or_none,
+)
 from lucas_storage.refs import ArtifactRef
-
-from . import record_store
-from .past_run import Mention, PastRun, PastStep
-from .record_store import Prepared
-from .ulid import is_ulid, reversed_order
-from .untrusted_fields import dicts_in, memo_key_of, moment_of, number_of, strings_in, text_of, text_or_none
 
 Role: TypeAlias = Literal["made", "reused", "used"]
 
@@ -166,7 +173,7 @@ def prepared(storage: ArtifactStore, entries: Iterable[IndexEntry]) -> list[Prep
 
 def prepared_mark(storage: ArtifactStore, run: str) -> Prepared:
     """Return the mark that all entries of a run are there, to be written after them."""
-    return Prepared(storage, f"{MARKS}{run}.json", record_store.encode_facts({"lineage": 1}, {}))
+    return Prepared(storage, f"{MARKS}{run}.json", record_text.encode_facts({"lineage": 1}, {}))
 
 
 def entries(storage: ArtifactStore, digits: str, role: Role, most: int = MOST) -> list[IndexEntry]:

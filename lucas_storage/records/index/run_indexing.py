@@ -16,11 +16,12 @@ from typing import Any, Final
 from actorc.storage.errors import StorageError
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.records import record_store, run_history
+from lucas_storage.records.past_run import PastRun
+from lucas_storage.records.ulid import first_at, is_ulid, moment_of
 
-from . import record_store, run_history, run_index
-from .past_run import PastRun
+from . import run_index
 from .run_index import INDEXED, MARKS, MOST, ROLES, IndexEntry, Role
-from .ulid import first_at, is_ulid, moment_of
 
 logger = logging.getLogger(__name__)
 

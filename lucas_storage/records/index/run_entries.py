@@ -7,13 +7,13 @@ from itertools import chain
 from typing import Any
 
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.records.distant_steps import joined
+from lucas_storage.records.record_store import Prepared
+from lucas_storage.records.run_history import run_of
+from lucas_storage.records.step_note import StepNote
 from lucas_storage.refs import ArtifactRef
 
 from . import run_index
-from .distant_steps import joined
-from .record_store import Prepared
-from .run_history import run_of
-from .step_note import StepNote
 
 
 def prepared(

@@ -1,0 +1,1 @@
+"""The index of runs by artifact: its entries, and those of runs that wrote none."""
