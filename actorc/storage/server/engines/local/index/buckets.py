@@ -14,7 +14,7 @@ from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.rows import ALIVE, bucket_info, call_id
 
 from . import objects, uploads
-from .idempotency import IdempotencyLog
+from .changes.idempotency import IdempotencyLog
 from .objects import bucket_id
 from .row_checksums import damaged_row, intact
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
-from .idempotency import IdempotencyLog
+from .changes.idempotency import IdempotencyLog
 from .row_checksums import intact
 
 _REMOVABLE = (

@@ -32,8 +32,8 @@ from actorc.storage.server.engines.times import Clock
 from . import batch_reads, content_refs, listing, objects, open_close, schema, startup, tally, verification
 from .batch_reads import Found
 from .buckets import Buckets
+from .changes.pending_change import Change
 from .garbage_rows import GarbageRows
-from .group_commit import Change
 from .objects import Objects, bucket_id
 from .presence import PresenceLock
 from .reading import Readers, Reading, Remembered

@@ -18,7 +18,7 @@ from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import expiry
 
 from . import content_refs, retention
-from .idempotency import IdempotencyLog
+from .changes.idempotency import IdempotencyLog
 from .retention import Retention
 from .row_checksums import COLUMNS, checked, damaged_row, intact, is_intact
 

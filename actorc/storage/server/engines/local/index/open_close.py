@@ -14,7 +14,7 @@ from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.times import Clock
 
 from . import closing_mark, schema, startup
-from .idempotency import IdempotencyLog
+from .changes.idempotency import IdempotencyLog
 from .presence import PresenceLock
 from .wal import wal_check, wal_room
 

@@ -33,7 +33,7 @@ from actorc.storage.server.engines.preconditions import chosen_parts
 from actorc.storage.server.engines.times import utc
 
 from . import content_refs
-from .idempotency import IdempotencyLog
+from .changes.idempotency import IdempotencyLog
 from .objects import Objects, bucket_id
 from .row_checksums import damaged_row, intact
 

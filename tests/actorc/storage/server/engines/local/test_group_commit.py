@@ -11,7 +11,7 @@ from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
-from actorc.storage.server.engines.local.index.group_commit import GroupCommit
+from actorc.storage.server.engines.local.index.changes.group_commit import GroupCommit
 from actorc.storage.server.engines.local.index.schema import connect, connect_for_changes
 
 

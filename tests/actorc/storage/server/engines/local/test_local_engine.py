@@ -14,7 +14,7 @@ from actorc.storage.errors import AlreadyExistsError, IntegrityError, StorageErr
 from actorc.storage.models import Condition, ListQuery, SmallObject
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local import INLINE_MAX, LocalEngine
-from actorc.storage.server.engines.local.index.group_commit import GroupCommit
+from actorc.storage.server.engines.local.index.changes.group_commit import GroupCommit
 
 LARGE = INLINE_MAX + 1
 

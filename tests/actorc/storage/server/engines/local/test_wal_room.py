@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from actorc.storage.server.engines.local.index.group_commit import GroupCommit
+from actorc.storage.server.engines.local.index.changes.group_commit import GroupCommit
 from actorc.storage.server.engines.local.index.wal import wal_room
 from actorc.storage.server.engines.local.index.wal.wal_check import HEADER_SIZE
 from actorc.storage.testing.faults.faulty_disk import FaultyDisk

@@ -16,14 +16,15 @@ from typing import Any, TypeVar, cast
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.local.index import retention
+from actorc.storage.server.engines.local.index.row_checksums import damaged_row, intact
+from actorc.storage.server.engines.local.index.schema import WritingConnection
 from actorc.storage.server.engines.local.rows import pack_json
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
 from actorc.storage.server.engines.times import REMEMBERED_SECONDS, Clock, microseconds
 
-from . import retention
-from .group_commit import Change, GroupCommit
-from .row_checksums import damaged_row, intact
-from .schema import WritingConnection
+from .group_commit import GroupCommit
+from .pending_change import Change
 
 T = TypeVar("T")
 

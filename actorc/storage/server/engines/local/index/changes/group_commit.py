@@ -12,19 +12,18 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from actorc.storage.errors import StorageError
-from actorc.storage.server.engines.local.disk.errors import explain, is_full, may_pass
+from actorc.storage.server.engines.local.disk.errors import is_full, may_pass
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.local.index.schema import WritingConnection
 
-from .row_checksums import is_refusal, refused
-from .schema import WritingConnection
+from .pending_change import Change, PendingChange, caller_error
 
 T = TypeVar("T")
-Change = Callable[[sqlite3.Connection], T]
 
 
 class GroupCommit:
@@ -67,7 +66,7 @@ class GroupCommit:
         self._begin = begin
         self._seal = seal
         self._turn = Condition()  # guards the queue; the connections belong to the leader, which holds no lock
-        self._waiting: list[_PendingChange[Any]] = []
+        self._waiting: list[PendingChange[Any]] = []
         self._busy = False
         self._closed = False
         self._checkpointed = connection.total_changes
@@ -107,7 +106,7 @@ class GroupCommit:
             ReadOnlyError: An earlier write failed and left the state on disk unknown.
             StorageError: The engine is closed, or the disk failed.
         """
-        job = _PendingChange(change)
+        job = PendingChange(change)
         self._run([job])
         return job.outcome()
 
@@ -119,13 +118,13 @@ class GroupCommit:
             ReadOnlyError: An earlier write failed and left the state on disk unknown.
             StorageError: The engine is closed, or the disk failed.
         """
-        jobs = [_PendingChange(change) for change in changes]
+        jobs = [PendingChange(change) for change in changes]
         if jobs:
             self._run(jobs)
         return [job.result() for job in jobs]
 
-    def _run(self, jobs: Sequence[_PendingChange[Any]]) -> None:
-        batch: Sequence[_PendingChange[Any]] = ()
+    def _run(self, jobs: Sequence[PendingChange[Any]]) -> None:
+        batch: Sequence[PendingChange[Any]] = ()
         last = jobs[-1]
         with self._turn:
             self._check()
@@ -164,7 +163,7 @@ class GroupCommit:
             raise StorageError("the storage engine is closed; open it anew")
         self._health.check()
 
-    def _commit_batch(self, batch: Sequence[_PendingChange[Any]]) -> None:
+    def _commit_batch(self, batch: Sequence[PendingChange[Any]]) -> None:
         try:
             error = self._transact(batch)
             if error is not None and is_full(error) and self._health.good and self._reserve.release():
@@ -180,14 +179,14 @@ class GroupCommit:
             # also after an error: while a leader is marked busy, no other thread may lead
             self._finish(batch, idle=True)
 
-    def _finish(self, batch: Sequence[_PendingChange[Any]], *, idle: bool = False) -> None:
+    def _finish(self, batch: Sequence[PendingChange[Any]], *, idle: bool = False) -> None:
         with self._turn:
             for job in batch:
                 job.done = True
             self._busy = not idle
             self._turn.notify_all()
 
-    def _transact(self, batch: Sequence[_PendingChange[Any]]) -> Exception | None:
+    def _transact(self, batch: Sequence[PendingChange[Any]]) -> Exception | None:
         """Commit the changes and return None, or roll back, give each the error, and return it."""
         try:
             self._health.check()
@@ -210,7 +209,7 @@ class GroupCommit:
             return error
         return None
 
-    def _attempt(self, batch: Sequence[_PendingChange[Any]]) -> bool:
+    def _attempt(self, batch: Sequence[PendingChange[Any]]) -> bool:
         """Run the changes in the open transaction; return whether there is anything to commit."""
         if len(batch) == 1:
             # it needs no savepoint: if it fails, all of the transaction is undone, and nothing is synced
@@ -224,7 +223,7 @@ class GroupCommit:
                 break
         return True
 
-    def _attempt_apart(self, batch: Sequence[_PendingChange[Any]]) -> None:
+    def _attempt_apart(self, batch: Sequence[PendingChange[Any]]) -> None:
         """Undo all changes of the batch, and run each in a savepoint of its own, so that none undoes another."""
         self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
@@ -233,12 +232,12 @@ class GroupCommit:
         for job in batch:
             job.attempt_apart(self._connection)
 
-    def _abandon(self, batch: Sequence[_PendingChange[Any]], error: BaseException) -> None:
+    def _abandon(self, batch: Sequence[PendingChange[Any]], error: BaseException) -> None:
         # nobody knows which pages are written, so later commits could acknowledge what is lost
         if isinstance(error, (sqlite3.Error, OSError)) and not may_pass(error):
             self._health.lose(error)
         for job in batch:
-            job.error = _caller_error(error)
+            job.error = caller_error(error)
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -292,65 +291,3 @@ class GroupCommit:
             # a later checkpoint tries again unless the disk is broken; no committed change depends on it
             if not may_pass(error):
                 self._health.lose(error)
-
-
-class _PendingChange(Generic[T]):
-    """One change and its outcome."""
-
-    __slots__ = ("_change", "_refusal", "_value", "done", "error")
-
-    def __init__(self, change: Change[T]) -> None:
-        self._change = change
-        self._value: T | None = None
-        self._refusal: StorageError | None = None
-        self.error: BaseException | None = None
-        self.done = False
-
-    def attempt(self, connection: sqlite3.Connection) -> bool:
-        """Run the change; return whether it succeeded. One that failed is to be undone."""
-        self.error = None
-        try:
-            self._value = self._change(connection)
-        except sqlite3.Error as error:
-            if not is_refusal(error):
-                raise
-            self._fail(refused(error))
-        except Exception as error:  # noqa: BLE001 (raised again in the thread whose change it was)
-            self._fail(error)
-        return self.error is None
-
-    def attempt_apart(self, connection: WritingConnection) -> None:
-        """Run the change, and undo it alone if it fails."""
-        # a savepoint for each, so that a failed change does not undo those of other callers
-        connection.execute("SAVEPOINT job")
-        kept = connection.kept_change
-        if not self.attempt(connection):
-            connection.execute("ROLLBACK TO job")
-            connection.kept_change = kept
-        connection.execute("RELEASE job")
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self._refusal = error if isinstance(error, StorageError) else None
-
-    def result(self) -> T | StorageError:
-        """Return the result of the change, or the error that it raised itself; that of the transaction is raised."""
-        return self._refusal if self._refusal is not None and self.error is self._refusal else self.outcome()
-
-    def outcome(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self._value  # type: ignore[return-value]
-
-
-def _caller_error(error: BaseException) -> StorageError:
-    if isinstance(error, StorageError):
-        # a new error for each caller: one that is raised in several threads would collect all their tracebacks
-        return type(error)(error.message)
-    raised = (
-        explain(error)
-        if isinstance(error, Exception)
-        else StorageError("the change was interrupted; try again", retryable=True)
-    )
-    raised.__cause__ = error
-    return raised
