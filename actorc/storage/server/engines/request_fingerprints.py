@@ -34,12 +34,17 @@ def check_request(earlier: bytes | None, request: bytes, bucket: str | None = No
         IdempotencyKeyReusedError: It had others.
     """
     if earlier is not None and earlier != request:
-        raise IdempotencyKeyReusedError(
-            "the idempotency key was used before, for a call that asked for something else; use a new key for each "
-            "call and the same one only to repeat it",
-            bucket,
-            key,
-        )
+        raise reused(bucket, key)
+
+
+def reused(bucket: str | None = None, key: str | None = None) -> IdempotencyKeyReusedError:
+    """Return the error for a call whose idempotency key came with other arguments before."""
+    return IdempotencyKeyReusedError(
+        "the idempotency key was used before, for a call that asked for something else; use a new key for each "
+        "call and the same one only to repeat it",
+        bucket,
+        key,
+    )
 
 
 def _plain(value: object) -> object:

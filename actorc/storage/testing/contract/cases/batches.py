@@ -235,6 +235,48 @@ class BatchRuleCases:
         assert [info.key for info in store.page("bucket").objects] == ["large", "taken"]
         assert store.head("bucket", "taken") == taken
 
+    @needs("answers", "if-absent")
+    def test_an_object_of_a_batch_that_is_put_alone_with_its_idempotency_key_gets_its_answer(
+        self, store: ObjectStore
+    ) -> None:
+        loud = ObjectAttributes(content_type="text/plain", metadata={"b": "2", "a": "1"})
+        batch = [small("small", condition=ABSENT, attributes=loud), small("other"), small("large", b"x" * (20 * KiB))]
+        first = store.put_many("bucket", batch, idempotency_key="call")
+
+        again = [
+            store.put(
+                "bucket",
+                each.key,
+                bytes(each.data),
+                each.crc32c,
+                attributes=each.attributes,
+                condition=each.condition,
+                idempotency_key="call",
+            )
+            for each in batch
+        ]
+
+        assert again == first
+        with pytest.raises(IdempotencyKeyReusedError):
+            store.put("bucket", "small", b"data", crc32c(b"data"), attributes=loud, idempotency_key="call")
+
+    @needs("answers", "if-absent")
+    def test_a_batch_gets_the_answers_of_its_objects_that_were_put_alone_with_its_idempotency_key(
+        self, store: ObjectStore
+    ) -> None:
+        batch = [small("alone", condition=ABSENT), small("together"), small("later", condition=ABSENT)]
+        alone = store.put("bucket", "alone", b"data", batch[0].crc32c, condition=ABSENT, idempotency_key="call")
+        taken = store.put("bucket", "later", b"data", batch[2].crc32c)
+
+        first = store.put_many("bucket", batch, idempotency_key="call")
+        store.delete("bucket", "later")
+        second = store.put_many("bucket", batch, idempotency_key="call")
+        third = store.put_many("bucket", batch, idempotency_key="call")
+
+        assert kinds(first) == [ObjectInfo, ObjectInfo, AlreadyExistsError]
+        assert first[:2] == second[:2] == third[:2] == [alone, store.head("bucket", "together")]
+        assert second[2] == third[2] == store.head("bucket", "later") != taken
+
     @needs("answers")
     def test_an_idempotency_key_that_comes_with_another_batch_is_an_error_where_it_differs(
         self, store: ObjectStore

@@ -33,6 +33,7 @@ from . import batch_reads, content_refs, listing, objects, open_close, schema, s
 from .batch_reads import Found
 from .buckets import Buckets
 from .changes.pending_change import Change
+from .changes.put_outcomes import AskedPut, PutOutcomes
 from .garbage_rows import GarbageRows
 from .objects import Objects, bucket_id
 from .presence import PresenceLock
@@ -185,7 +186,15 @@ class Index:
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
         """Publish `segment`; return the object, and whether this call did, and not an earlier one with the same key."""
-        change = self._putting(bucket, key, segment, crc32c, attributes, condition, idempotency_key)
+        outcomes = PutOutcomes(self._idempotency, bucket, (key,), idempotency_key)
+        put = self._putting(outcomes, bucket, key, segment, AskedPut(segment.size, crc32c, attributes, condition))
+
+        def change(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], bool]:
+            outcomes.recall(connection)
+            result = put(connection)
+            outcomes.remember(connection)
+            return result
+
         with named(bucket, key):
             fields, is_new = self._idempotency.run(change)
         return object_info(bucket, key, fields), is_new
@@ -194,35 +203,45 @@ class Index:
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str
     ) -> list[ObjectInfo | StorageError]:
         """Publish objects, each as `put` does, whose bytes are kept in the index; return the result of each."""
-        changes = [
-            self._putting(bucket, each.key, inline(each), each.crc32c, each.attributes, each.condition, idempotency_key)
+        outcomes = PutOutcomes(self._idempotency, bucket, [each.key for each in objects], idempotency_key)
+        puts = [
+            self._putting(
+                outcomes,
+                bucket,
+                each.key,
+                inline(each),
+                AskedPut(len(each.data), each.crc32c, each.attributes, each.condition),
+            )
             for each in objects
         ]
-        results = zip(objects, self._idempotency.commits.run_each(changes), strict=True)
+        results = self._idempotency.commits.run_each(puts, first=outcomes.recall, last=outcomes.remember)
         return [
             result if isinstance(result, StorageError) else object_info(bucket, each.key, result[0])
-            for each, result in results
+            for each, result in zip(objects, results, strict=True)
         ]
 
     def _putting(
-        self,
-        bucket: str,
-        key: str,
-        segment: Segment,
-        crc32c: int,
-        attributes: ObjectAttributes,
-        condition: Condition,
-        idempotency_key: str,
+        self, outcomes: PutOutcomes, bucket: str, key: str, segment: Segment, asked: AskedPut
     ) -> Change[tuple[tuple[Any, ...], bool]]:
-        def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
-            place = self._objects.place(connection, bucket, key, condition)
+        def change(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], bool]:
+            earlier = outcomes.earlier(key, asked)
+            if earlier is not None:
+                return earlier, False
+            place = self._objects.place(connection, bucket, key, asked.condition)
             content_id = content_refs.add(connection, segment)
-            return self._objects.publish(
-                connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
+            fields = self._objects.publish(
+                connection,
+                place,
+                content_id,
+                asked.attributes,
+                size=asked.size,
+                crc32c=asked.crc32c,
+                order=segment.order,
             )
+            outcomes.made(key, asked, fields)
+            return fields, True
 
-        asked = segment.size, crc32c, attributes, condition
-        return self._idempotency.once_only(call_id("commit", bucket, key, idempotency_key), asked, change, tuple)
+        return change
 
     def copy(
         self,

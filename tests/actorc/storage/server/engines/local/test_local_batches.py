@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import AlreadyExistsError, IntegrityError, ObjectNotFoundError
-from actorc.storage.models import Condition, ObjectContent, SmallObject
+from actorc.storage.errors import AlreadyExistsError, IntegrityError, ObjectNotFoundError, PreconditionFailedError
+from actorc.storage.models import Condition, ObjectAttributes, ObjectContent, ObjectInfo, SmallObject
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local import FsOps
 
@@ -44,8 +44,8 @@ def said(engine):
     return statements
 
 
-def small(key, data=b"data"):
-    return SmallObject(key, data, crc32c(data))
+def small(key, data=b"data", **attributes):
+    return SmallObject(key, data, crc32c(data), ObjectAttributes(**attributes))
 
 
 def damage(engine, key):
@@ -74,6 +74,33 @@ def test_a_batch_with_a_refused_object_is_one_commit_of_the_others(engine, disk)
 
     assert disk.commits == before + 1
     assert [key for key, result in zip(MANY, results, strict=True) if isinstance(result, Exception)] == ["key-001"]
+
+
+def test_the_results_of_a_batch_are_recorded_in_one_row_that_a_later_start_knows(engine, open_local):
+    batch = [small(key)._replace(condition=Condition(if_absent=True)) for key in MANY]
+    first = engine.put_many("bucket", batch, idempotency_key="call")
+    with engine._index.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM outcome").fetchone() == (1,)
+    engine.close()
+
+    engine = open_local()
+
+    assert engine.put_many("bucket", batch, idempotency_key="call") == first
+    assert [engine.put_small("bucket", each, idempotency_key="call") for each in batch[:3]] == first[:3]
+
+
+def test_an_object_that_fails_behind_a_write_is_not_among_the_recorded_results(engine, clock):
+    engine.put_small("bucket", small("expired", ttl=1))
+    clock.now += 2
+    # the expired object is removed before the condition is found not to be met
+    batch = [small("first"), small("expired")._replace(condition=Condition(if_match="other")), small("last")]
+    first = engine.put_many("bucket", batch, idempotency_key="call")
+
+    again = engine.put_many("bucket", batch, idempotency_key="call")
+
+    assert [type(each) for each in first] == [ObjectInfo, PreconditionFailedError, ObjectInfo]
+    assert (again[0], again[2]) == (first[0], first[2])
+    assert isinstance(again[1], PreconditionFailedError)
 
 
 def test_a_change_that_is_refused_alone_is_not_committed(engine, disk):

@@ -18,7 +18,7 @@ from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.blocks import block_length
 from actorc.storage.server.engines.local import INLINE_MAX, Rebuild
 
-BIG = os.urandom(2 * MiB + 17)
+BIG = b"begin" + os.urandom(2 * MiB + 12)
 
 
 def content(files):

@@ -10,8 +10,9 @@ from contextlib import closing
 
 import pytest
 
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, StorageError
-from actorc.storage.models import ListQuery, ObjectAttributes
+from actorc.storage.models import ListQuery, ObjectAttributes, SmallObject
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.local import LocalEngine, inspect
@@ -378,6 +379,21 @@ def test_a_row_damaged_meanwhile_is_an_error_that_names_the_object(local, put, g
 
     assert local.healthy
     assert "damaged" in [finding.kind for finding in local.maintenance.fsck()]
+
+
+def test_a_batch_whose_recorded_results_are_damaged_is_refused_and_changes_nothing(local, database):
+    batch = [SmallObject(key, b"data", crc32c(b"data")) for key in ("a", "b")]
+    first = local.put_many("bucket", batch, idempotency_key="call")
+    damaged_while_open(database, "UPDATE outcome SET result = '{}'")
+
+    for call in (
+        lambda: local.put_many("bucket", batch, idempotency_key="call"),
+        lambda: local.put_small("bucket", batch[0], idempotency_key="call"),
+    ):
+        with pytest.raises(IntegrityError, match="table outcome"):
+            call()
+
+    assert [local.head("bucket", each.key) for each in batch] == first
 
 
 def test_a_listing_with_a_damaged_row_is_an_error(local, put, database):

@@ -26,6 +26,10 @@ from .pending_change import Change, PendingChange, caller_error
 T = TypeVar("T")
 
 
+def _nothing(_: sqlite3.Connection) -> None:
+    pass
+
+
 class GroupCommit:
     """The queue of changes, and the only way to change the index. Any thread may call `run`.
 
@@ -110,17 +114,28 @@ class GroupCommit:
         self._run([job])
         return job.outcome()
 
-    def run_each(self, changes: Sequence[Change[T]]) -> list[T | StorageError]:
+    def run_each(
+        self, changes: Sequence[Change[T]], *, first: Change[None] = _nothing, last: Change[None] = _nothing
+    ) -> list[T | StorageError]:
         """Run changes like `run`, but in one transaction; return the result or the error of each.
+
+        Args:
+            changes: The changes.
+            first: Runs before them, anew whenever they run again.
+            last: Runs behind them, in the same transaction.
 
         Raises:
             ResourceExhaustedError: The disk is full; nothing was changed.
             ReadOnlyError: An earlier write failed and left the state on disk unknown.
-            StorageError: The engine is closed, or the disk failed.
+            StorageError: The engine is closed, or the disk failed; or `first` or `last` did.
         """
+        if not changes:
+            return []
+        begin, end = PendingChange(first), PendingChange(last)
         jobs = [PendingChange(change) for change in changes]
-        if jobs:
-            self._run(jobs)
+        self._run([begin, *jobs, end])
+        for job in begin, end:
+            job.outcome()
         return [job.result() for job in jobs]
 
     def _run(self, jobs: Sequence[PendingChange[Any]]) -> None:

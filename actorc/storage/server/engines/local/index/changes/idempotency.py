@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -28,7 +28,14 @@ from .pending_change import Change
 
 T = TypeVar("T")
 
-_RECALL = f"SELECT {intact('outcome')}, request, result FROM outcome WHERE call = ? AND at_us > ?"
+_GROUP = 100
+"""Results that one statement looks for at most."""
+
+
+_RECALL = f"SELECT {intact('outcome')}, call, request, result FROM outcome WHERE at_us > ?1 AND"
+# two look-ups in the index of calls; a list of two takes longer, since SQLite makes a table of it
+_RECALL_PAIR = f"{_RECALL} call = ?2 UNION ALL {_RECALL} call = ?3 AND ?3 != ?2"
+_RECALL_GROUP = f"{_RECALL} call IN ({', '.join('?' * _GROUP)})"
 
 
 class IdempotencyLog:
@@ -127,16 +134,50 @@ class IdempotencyLog:
         request = fingerprint(*asked) if call else b""
 
         def attempt(connection: sqlite3.Connection) -> tuple[T, bool]:
-            earlier = self._recall(connection, call) or self._recall(connection, formerly)
+            found = self.recorded(connection, [call, formerly or call]) if call else {}
+            earlier = found.get(call) or found.get(formerly)
             if earlier is not None:
                 check_request(earlier[0], request)
                 answer = json.loads(earlier[1])
                 return (read(answer) if read else cast("T", answer)), False
             result = change(connection)
-            self._remember(connection, call, request, result)
+            if call:
+                self.record(connection, call, request, result)
             return result, True
 
         return attempt
+
+    def recorded(self, connection: sqlite3.Connection, calls: Sequence[bytes]) -> dict[bytes, tuple[bytes | None, str]]:
+        """Return those of `calls` whose results are recorded: the fingerprint of the request, and the JSON.
+
+        Raises:
+            IntegrityError: A row of them is damaged.
+        """
+        found: dict[bytes, tuple[bytes | None, str]] = {}
+        statement, most = (_RECALL_PAIR, 2) if len(calls) <= 2 else (_RECALL_GROUP, _GROUP)
+        for at in range(0, len(calls), most):
+            group = calls[at : at + most]
+            # a short group is filled up by its last call, which is found once
+            padding = [group[-1]] * (most - len(group))
+            for is_intact, call, *outcome in connection.execute(statement, (self._oldest(), *group, *padding)):
+                if not is_intact:
+                    raise damaged_row("outcome")
+                found[call] = outcome[0], outcome[1]
+        return found
+
+    def record(self, connection: sqlite3.Connection, call: bytes, request: bytes | None, result: object) -> None:
+        """Record the result of a call.
+
+        Args:
+            connection: The connection with the open transaction.
+            call: Identity of the call.
+            request: Fingerprint of its arguments; None: the result tells them itself.
+            result: What `pack_json` takes.
+        """
+        connection.execute(
+            "INSERT OR REPLACE INTO outcome (call, request, at_us, result) VALUES (?, ?, ?, ?)",
+            (call, request, self.now(), pack_json(result)),
+        )
 
     def forget(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired results; return whether there may be more."""
@@ -159,23 +200,6 @@ class IdempotencyLog:
         connection.execute(
             "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
         )
-
-    def _recall(self, connection: sqlite3.Connection, call: bytes) -> tuple[bytes | None, str] | None:
-        if not call:
-            return None
-        row = connection.execute(_RECALL, (call, self._oldest())).fetchone()
-        if row is None:
-            return None
-        if not row[0]:
-            raise damaged_row("outcome")
-        return row[1], row[2]
-
-    def _remember(self, connection: sqlite3.Connection, call: bytes, request: bytes, result: object) -> None:
-        if call:
-            connection.execute(
-                "INSERT OR REPLACE INTO outcome (call, request, at_us, result) VALUES (?, ?, ?, ?)",
-                (call, request, self.now(), pack_json(result)),
-            )
 
     def _oldest(self) -> int:
         return self.now() - REMEMBERED_SECONDS * 1_000_000
