@@ -25,7 +25,7 @@ def act():
         def acting(principal=ANYBODY, seconds=20.0):
             client = StorageClient.__new__(StorageClient)
             calls = DirectCalls(
-                server._methods, server._flow, principal, peer="here", deadline=time.monotonic() + seconds
+                server.parts.methods, server.parts.flow, principal, peer="here", deadline=time.monotonic() + seconds
             )
             carry(client, calls, 20.0)
             return client

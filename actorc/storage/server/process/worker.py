@@ -79,7 +79,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
     _report(channel, {"http_endpoint": server.http_endpoint})
     threading.Thread(
         target=send_heartbeats,
-        args=(channel, server.calls),
+        args=(channel, server.parts.calls),
         kwargs={"look": server.notice_keys},
         name="sign-of-life",
         daemon=True,

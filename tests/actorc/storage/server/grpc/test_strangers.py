@@ -132,25 +132,25 @@ def proofs_of_nothing(key, method):
 @pytest.mark.parametrize("proof", PROOFS)
 @pytest.mark.parametrize("method", KINDS)
 def test_who_proves_nothing_is_refused_without_a_thread_and_a_place(keyed, key, honest, silence, method, proof):
-    before = keyed.calls.submitted
+    before = keyed.parts.calls.submitted
     calls = silence(keyed).begin(f"{SERVICE}/{method}", proofs_of_nothing(key, method)[proof], MANY)
 
     assert {grpc.StatusCode.UNAUTHENTICATED} == {call.code() for call in calls}
-    assert (keyed.calls.submitted, keyed.strangers.submitted) == (before, 0)
+    assert (keyed.parts.calls.submitted, keyed.parts.strangers.submitted) == (before, 0)
     assert honest.get_object("bucket", "key") == b"data"
 
 
 @pytest.mark.parametrize("idle_timeout", [0.1])
 @pytest.mark.parametrize("method", KINDS)
 def test_who_may_still_prove_something_waits_among_strangers_and_not_for_long(keyed, key, silence, method, thorough):
-    before, count = keyed.calls.submitted, 2 * MANY if thorough else MANY // 2
+    before, count = keyed.parts.calls.submitted, 2 * MANY if thorough else MANY // 2
     calls = silence(keyed).begin(f"{SERVICE}/{method}", signed(key, method, b"", hashed=False), count)
     codes = [call.code() for call in calls]
 
     assert set(codes) <= {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) <= count - keyed.strangers.submitted
-    assert keyed.strangers.submitted <= count
-    assert keyed.calls.submitted == before
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) <= count - keyed.parts.strangers.submitted
+    assert keyed.parts.strangers.submitted <= count
+    assert keyed.parts.calls.submitted == before
 
 
 # the honest client shares its processors with all the others, and is to be given up for none of its pauses
@@ -205,11 +205,11 @@ def test_transfers_of_clients_that_send_no_hash_do_not_hold_the_threads_of_stran
 
     calls = [upload(f"{number}") for number in range(10)]
     accepted = [next(call).HasField("accepted") for call in calls]
-    during = keyed.calls.count
+    during = keyed.parts.calls.count
     go_on.set()
     stored = [list(call)[-1].done.crc32c for call in calls]
 
-    assert (accepted, during, keyed.strangers.submitted) == ([True] * 10, 10, 10)
+    assert (accepted, during, keyed.parts.strangers.submitted) == ([True] * 10, 10, 10)
     assert stored == [crc32c(data)] * 10
 
 
@@ -254,13 +254,13 @@ def health(channel):
 
 @pytest.mark.slow
 def test_silent_probes_hold_no_thread_of_calls_and_do_not_make_the_server_look_ill(keyed, honest, silence):
-    before = keyed.calls.submitted
+    before = keyed.parts.calls.submitted
     calls = silence(keyed).begin(CHECK, count=MANY)
     with grpc.insecure_channel(keyed.address) as channel:
         answers = [health(channel) for _ in range(5)]
     codes = [drained(call) for call in calls]
 
-    assert (answers, keyed.calls.submitted) == ([1] * 5, before)
+    assert (answers, keyed.parts.calls.submitted) == ([1] * 5, before)
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
     assert codes.count(grpc.StatusCode.CANCELLED) < 5
 
@@ -269,7 +269,7 @@ def test_methods_that_do_not_exist_hold_nothing(keyed, silence):
     calls = silence(keyed).begin(f"{SERVICE}/Nothing", count=MANY) + silence(keyed).begin("/other/Method", count=MANY)
 
     assert {grpc.StatusCode.UNIMPLEMENTED} == {call.code() for call in calls}
-    assert (keyed.calls.submitted, keyed.strangers.submitted) == (0, 0)
+    assert (keyed.parts.calls.submitted, keyed.parts.strangers.submitted) == (0, 0)
 
 
 def test_the_hash_in_the_headers_is_compared_with_the_message(keyed, key, connect, refused):

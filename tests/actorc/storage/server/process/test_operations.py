@@ -448,6 +448,6 @@ def test_abandoned_uploads_are_removed_after_the_time_that_was_configured(tmp_pa
         with StorageClient(server.address) as client:
             client.create_bucket("bucket")
             client.create_multipart_upload("bucket", "key")
-            server._engine.sweep()
+            server.parts.engine.sweep()
 
             assert client.list_multipart_uploads("bucket")["uploads"] == []
