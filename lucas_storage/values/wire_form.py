@@ -30,8 +30,10 @@ class TooDeepError(ValueError):
 
 def is_inline(value: Any) -> bool:
     """Return whether a value that is no container stands in data itself, and is no artifact of its own."""
-    # Arrays and tables have dimensions, which spares them the question whether they are scalars of numpy.
-    return type(value) in SCALARS or (not getattr(value, "ndim", 0) and is_tagged_scalar(value))
+    kind = type(value)
+    # Arrays and tables have dimensions, which spares them the question whether they are scalars of numpy. The class is
+    # asked first: an object of netCDF4 answers a name that it lacks with an error that is no AttributeError.
+    return kind in SCALARS or (not (hasattr(kind, "ndim") and value.ndim) and is_tagged_scalar(value))
 
 
 def are_inline(values: list[Any]) -> bool:

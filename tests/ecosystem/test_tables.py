@@ -71,6 +71,8 @@ def test_pyarrow(fs, weather):
     ]
     pq.write_table(table, "data/whole.parquet", filesystem=fs)
     assert pq.read_table("data/whole.parquet", filesystem=fs).equals(table)
+    assert pq.read_table("fsspec+lucas://data/whole.parquet", columns=["wind"]).equals(table.select(["wind"]))
+    assert ds.dataset("fsspec+lucas://data/whole.parquet").count_rows() == table.num_rows
     with fs.open("data/weather.csv") as file:
         assert pa.csv.read_csv(file).num_rows == table.num_rows
     ds.write_dataset(
@@ -133,5 +135,8 @@ def test_duckdb(fs, weather):
         assert first("SELECT count(*) FROM read_csv('lucas://data/weather.csv')") == (len(weather),)
         database.execute("COPY (SELECT * FROM 'lucas://data/a.parquet') TO 'lucas://data/c.parquet'")
         assert first("SELECT max(temp_max) FROM 'lucas://data/c.parquet'") == (weather.temp_max.max(),)
+        options = "FORMAT parquet, PARTITION_BY (weather), OVERWRITE_OR_IGNORE"
+        database.execute(f"COPY (FROM 'lucas://data/a.parquet') TO 'lucas://data/by' ({options})")
+        assert first("SELECT count(*) FROM 'lucas://data/by/*/*.parquet' WHERE weather = 'snow'") == (23,)
         with pytest.raises(Exception, match=r"none\.parquet"):
             database.execute("FROM 'lucas://data/none.parquet'")

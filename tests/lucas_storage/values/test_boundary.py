@@ -252,6 +252,21 @@ def test_an_error_of_a_result_names_the_function():
     assert caught.value.function == "step"
 
 
+class Handle:
+    """An open file of a library whose objects answer some names that they lack with a KeyError, as netCDF4's do."""
+
+    def __getattr__(self, name):
+        raise KeyError(name) if name in {"ndim", "dtype", "shape"} else AttributeError(name)
+
+    def __reduce__(self):
+        raise NotImplementedError("not picklable")
+
+
+def test_an_object_that_answers_names_with_other_errors_is_refused_as_any_other():
+    with pytest.raises(NoFormatError, match="Handle cannot be pickled"):
+        returned([Handle()])
+
+
 def test_pickles_are_signed_and_read_back():
     ref = ref_of(returned(Model(3)))
 
