@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from actorc.storage.errors import StorageError
+from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ObjectInfo
 from actorc.storage.server.engines.errors import object_missing
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, object_info, unpack_sums
 
+from . import absence
 from .objects import bucket_id
 from .row_checksums import COLUMNS, checked, damaged_row, is_intact
 
@@ -53,7 +54,7 @@ def find_one(connection: sqlite3.Connection, bucket: str, key: str, now: int) ->
     """
     row = connection.execute(_FIND_ONE, {"bucket": bucket, "key": key.encode(), "now": now}).fetchone()
     if row is None:
-        bucket_id(connection, bucket)
+        absence.check_object(connection, bucket_id(connection, bucket), bucket, key)
         raise object_missing(bucket, key)
     if not is_intact("bucket", row[0], row[1:_BUCKET]):
         raise damaged_row("bucket", bucket)
@@ -71,7 +72,7 @@ def find(
     An object and its segment are of one moment.
     """
     rows = {row[_KEY]: row for row in _rows(connection, number, [key.encode() for key in keys], now)}
-    return [_found(bucket, key, rows.get(key.encode())) for key in keys]
+    return [_judged(connection, number, bucket, key, rows.get(key.encode())) for key in keys]
 
 
 def _rows(connection: sqlite3.Connection, bucket: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
@@ -82,9 +83,19 @@ def _rows(connection: sqlite3.Connection, bucket: int, names: list[bytes], now: 
         yield from connection.execute(_FIND_GROUP, (bucket, now, *group, *padding))
 
 
-def _found(bucket: str, key: str, row: tuple[Any, ...] | None) -> Found | StorageError:
-    if row is None:
-        return object_missing(bucket, key)
+def _judged(
+    connection: sqlite3.Connection, number: int, bucket: str, key: str, row: tuple[Any, ...] | None
+) -> Found | StorageError:
+    if row is not None:
+        return _found(bucket, key, row)
+    try:
+        absence.check_object(connection, number, bucket, key)
+    except IntegrityError as error:
+        return error
+    return object_missing(bucket, key)
+
+
+def _found(bucket: str, key: str, row: tuple[Any, ...]) -> Found | StorageError:
     fields, (stored, *content, data) = row[1:_CONTENT], row[_CONTENT:]
     if not is_intact("object", row[0], fields):
         return damaged_row("object", bucket, key)

@@ -13,7 +13,7 @@ from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empt
 from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.rows import ALIVE, bucket_info, call_id
 
-from . import objects, uploads
+from . import absence, objects, uploads
 from .changes.idempotency import IdempotencyLog
 from .objects import bucket_id
 from .row_checksums import damaged_row, intact
@@ -80,7 +80,10 @@ class Buckets:
 
 def _find(connection: sqlite3.Connection, name: str) -> tuple[str, int] | None:
     row = connection.execute(f"{_ROWS} WHERE name = ?", (name,)).fetchone()
-    return _checked(row) if row else None
+    if row is None:
+        absence.check_bucket(connection, name)
+        return None
+    return _checked(row)
 
 
 def _checked(row: tuple[int, str, int]) -> tuple[str, int]:

@@ -29,7 +29,7 @@ from actorc.storage.server.engines.local.rows import Segment, call_id, inline, o
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import batch_reads, content_refs, listing, objects, open_close, schema, startup, tally, verification
+from . import absence, batch_reads, content_refs, listing, objects, open_close, schema, startup, tally, verification
 from .batch_reads import Found
 from .buckets import Buckets
 from .changes.pending_change import Change
@@ -350,4 +350,6 @@ class Index:
         place = self._objects.place(connection, bucket, key, *([condition] if condition else ()))
         if place.current:
             objects.remove(connection, place.bucket_id, place.name, place.current.content_id)
+        else:
+            absence.check_object(connection, place.bucket_id, bucket, key)
         return place.current is not None

@@ -18,6 +18,7 @@ from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
 from actorc.storage.server.engines.listing import Span, successor
 from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info
 
+from . import absence
 from .row_checksums import COLUMNS, checked, damaged_row, is_intact
 
 # the columns under the row's checksum; FIELDS among them, from the third on
@@ -76,6 +77,7 @@ def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_u
         return _rolled(connection, query, span, values)
     rows = connection.execute(_FLAT, values).fetchall()
     _check(query.bucket, rows)
+    absence.check_span(connection, bucket_id, query.bucket, span.lower, span.upper)
     objects = [object_info(query.bucket, row[_KEY].decode(), row[_FIELDS]) for row in rows[: query.limit]]
     return ObjectPage.of(objects, more=len(rows) > query.limit)
 
@@ -90,6 +92,7 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
     # SQLite returns them in order, but SQL does not guarantee it
     rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(_KEY))
     _check(query.bucket, rows)
+    absence.check_span(connection, int(values["bucket"]), query.bucket, span.lower, span.upper)
     for row in rows[: query.limit]:
         key, found = row[_KEY], row[-1]
         if found:

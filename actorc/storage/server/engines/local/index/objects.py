@@ -17,7 +17,7 @@ from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info,
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import expiry
 
-from . import content_refs, retention
+from . import absence, content_refs, retention
 from .changes.idempotency import IdempotencyLog
 from .retention import Retention
 from .row_checksums import COLUMNS, checked, damaged_row, intact, is_intact
@@ -97,8 +97,9 @@ class Objects:
         name = key.encode()
         row = connection.execute(_FIND_PLACE, (name, bucket)).fetchone()
         if row is None:
+            absence.check_bucket(connection, bucket)
             raise bucket_missing(bucket)
-        bucket_id, stored, *fields = row
+        number, stored, *fields = row
         current, expires_us = None, None
         if stored is not None:
             if not is_intact("object", stored, fields):
@@ -107,11 +108,13 @@ class Objects:
             current = CurrentGeneration(generation, size, crc32c, content_id)
         # also here, not only when swept: an expired object must not make a condition fail
         if current and expires_us is not None and expires_us <= self._idempotency.now():
-            remove(connection, bucket_id, name, current.content_id)
+            remove(connection, number, name, current.content_id)
             current = None
+        if stored is None and any(condition.if_absent or condition.if_match for condition in conditions):
+            absence.check_object(connection, number, bucket, key)
         for condition in conditions:
             check_precondition(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
-        return WriteTarget(bucket_id, name, current)
+        return WriteTarget(number, name, current)
 
     def publish(
         self,
@@ -175,7 +178,7 @@ class Objects:
         if not is_current:
             row = self._retained(connection, bucket, key, generation)
         if row is None:
-            bucket_id(connection, bucket)
+            absence.check_object(connection, bucket_id(connection, bucket), bucket, key)
             raise object_missing(bucket, key, generation)
         return FoundGeneration(object_info(bucket, key, row[1:]), row[0], is_current)
 
@@ -247,6 +250,7 @@ def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
     """
     row = connection.execute(_FIND_BUCKET, (bucket,)).fetchone()
     if row is None:
+        absence.check_bucket(connection, bucket)
         raise bucket_missing(bucket)
     if not is_intact("bucket", row[0], row[1:]):
         raise damaged_row("bucket", bucket)

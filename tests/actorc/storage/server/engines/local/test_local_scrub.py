@@ -32,6 +32,14 @@ def flip(tmp_path, size):
     return blob
 
 
+def damage_index(engine, tmp_path):
+    engine._index.checkpoint()
+    database = tmp_path / "data" / "meta" / "meta.db"
+    content = bytearray(database.read_bytes())
+    content[content.rindex(b"small") + 1] ^= 1
+    database.write_bytes(content)
+
+
 def test_a_pass_reads_every_byte_and_is_remembered(stored, open_local, clock):
     sizes = list(stored.maintenance.scrubber.blocks())
     stored.close()
@@ -55,17 +63,42 @@ def test_reading_goes_on_where_it_was_before_a_restart(stored, open_local):
 
 
 def test_a_pass_reads_the_index_too_and_tells_of_its_damage(stored, tmp_path, caplog):
-    stored._index.checkpoint()
-    database = tmp_path / "data" / "meta" / "meta.db"
-    content = bytearray(database.read_bytes())
-    content[content.rindex(b"small") + 1] ^= 1
-    database.write_bytes(content)
+    damage_index(stored, tmp_path)
 
     progress = stored.maintenance.scrub()
 
     assert progress.damaged
     assert stored.damaged == progress.damaged
     assert "the index is damaged on the disk" in caplog.text
+
+
+def test_a_long_pass_reads_the_index_once_a_day(stored, tmp_path, clock):
+    blocks = stored.maintenance.scrubber.blocks()
+    next(blocks)
+    damage_index(stored, tmp_path)
+    next(blocks)
+    clock.now += DAY
+    list(blocks)
+
+    assert stored.maintenance.scrubber.progress().damaged > 0
+
+
+@pytest.mark.parametrize("passed", [DAY, -365 * DAY], ids=["a day later", "a clock set back"])
+def test_between_two_passes_the_index_is_read_once_a_day(open_local, put, tmp_path, clock, passed):
+    engine = open_local(scrub_days=30)
+    engine.create_bucket("bucket")
+    put(engine, "small", b"data")
+    scrubber = engine.maintenance.scrubber
+    scrubber.stop()  # its own thread would read beside this one
+    engine.maintenance.scrub()
+    damage_index(engine, tmp_path)
+    scrubber._pass()
+    assert scrubber.progress().damaged == 0
+    clock.now += passed
+
+    scrubber._pass()
+
+    assert scrubber.progress().damaged > 0
 
 
 def test_damage_is_counted_and_told_with_the_name_of_the_object(stored, tmp_path, caplog, files):
