@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.testing import local_server
-from lucas_storage.embedded import install
+from lucas_storage.embedded import install, routeBuilder
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _lucas_is_the_embedded_engine():
     install()
+
+
+@pytest.fixture
+def empty_registry(monkeypatch):
+    """The functions and workflows of this test alone, whatever modules and other tests have registered."""
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ ARRAY = ArtifactRef(
     store="prod", bucket="lucas-artifacts", key="a/3f9c", digest=DIGEST, size=8_000_128, format="npy@1", run="01J"
 )
 
-_alphanumeric = string.ascii_lowercase + string.digits
 _keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=1024).filter(
     lambda key: not key.startswith("/")
 )

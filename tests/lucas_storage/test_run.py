@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lucas_storage import ArtifactRef, StorageExecutor, run, with_storage
-from lucas_storage.embedded import Executor, Metadata, function, routeBuilder, workflow
+from lucas_storage.embedded import Executor, Metadata, function, workflow
 from lucas_storage.errors import NoFormatError
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -19,9 +19,7 @@ seen = []
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_seen(empty_registry):
     seen.clear()
 
 

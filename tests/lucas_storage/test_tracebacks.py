@@ -21,10 +21,12 @@ import pytest
 import lucas_storage
 from lucas_storage import StorageExecutor, run, with_storage
 from lucas_storage._tracebacks import shorten
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import NoFormatError
 from lucas_storage.shipping import function_pickler, source_lines
 from lucas_storage.shipping.shim import VERSION, restore
+
+pytestmark = pytest.mark.usefixtures("empty_registry")
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 PACKING = """
@@ -59,12 +61,6 @@ CALLING = """
     except Exception:
         traceback.print_exc(file=sys.stdout)
 """
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 @pytest.fixture

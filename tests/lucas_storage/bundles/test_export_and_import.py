@@ -21,7 +21,7 @@ from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, with_storage
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsafeFormatError
 from lucas_storage.records import record_store, record_writer, run_history, run_record
 from lucas_storage.records.index.run_index import INDEXED, digits_of
@@ -175,10 +175,8 @@ def test_a_run_of_the_same_id_with_other_content_is_refused_before_anything_is_s
 
 
 @pytest.fixture
-def twice(storage, tmp_path, monkeypatch):
+def twice(storage, tmp_path, empty_registry):
     """The bundles of one run, made while it went on and after its end."""
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
     paths = tmp_path / "early.zip", tmp_path / "late.zip"
 
     @function

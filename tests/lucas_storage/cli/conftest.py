@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from actorc.controller.client.address import start_when_needed
 from actorc.storage.testing import local_server
+from lucas_storage import Storage, storage_context
 from lucas_storage.cli.program import program
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
@@ -111,6 +112,17 @@ def client(server):
         yield open_client
         for bucket in open_client.list_buckets():
             open_client.delete_bucket(bucket["name"], force=True)
+
+
+@pytest.fixture
+def storage(client, tmp_path, monkeypatch, empty_registry):
+    """A handle of the bucket of `client`, in which the runs of this test are recorded, and which commands read."""
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
+    monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "a signing key for tests alone")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with storage_context(endpoint=client.endpoint), Storage() as handle:
+        yield handle
 
 
 @pytest.fixture

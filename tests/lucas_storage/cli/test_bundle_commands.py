@@ -9,16 +9,14 @@ import time
 import pytest
 
 from lucas_storage import Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, install, routeBuilder, workflow
+from lucas_storage.embedded import function, install, workflow
 from lucas_storage.records import record_store
 from lucas_storage.records.ulid import ulid
 
 
 @pytest.fixture
-def past(client, tmp_path, monkeypatch):
+def past(client, tmp_path, monkeypatch, empty_registry):
     """A run of one step, whose name could move a cursor."""
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
     monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
     monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

@@ -20,7 +20,6 @@ from lucas_storage.local_service.service import LocalService
 
 pytestmark = pytest.mark.slow
 
-CODE = "import sys, lucas_storage; lucas_storage.local(); exec(sys.stdin.read())"
 WORKFLOW = """
 import lucas_storage
 lucas_storage.local()

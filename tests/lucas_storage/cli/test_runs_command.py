@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from actorc.storage.testing import local_server
-from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, install, routeBuilder, workflow
+from lucas_storage import ArtifactRef, run, with_storage
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import record_store
 
 CANARY = Path("canary")
@@ -27,19 +27,6 @@ class Model:
 
     def __reduce__(self):
         return os.mkdir, (str(CANARY),)
-
-
-@pytest.fixture
-def storage(client, tmp_path, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
-    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
-    monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "a signing key for tests alone")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    install()
-    with storage_context(endpoint=client.endpoint), Storage() as handle:
-        yield handle
 
 
 @pytest.fixture

@@ -8,22 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from lucas_storage import Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, install, routeBuilder, workflow
+from lucas_storage import run, with_storage
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import record_store
 from lucas_storage.records.ulid import first_at
-
-
-@pytest.fixture
-def storage(client, tmp_path, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
-    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
-    monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    install()
-    with storage_context(endpoint=client.endpoint), Storage() as handle:
-        yield handle
 
 
 @pytest.fixture

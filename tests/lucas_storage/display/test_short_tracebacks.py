@@ -14,13 +14,9 @@ from actorc.storage.errors import InvalidParameterError, NetworkError
 from lucas_storage import run, storage_context, with_storage
 from lucas_storage.display import tracebacks
 from lucas_storage.display.tracebacks import shown_short
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+pytestmark = pytest.mark.usefixtures("empty_registry")
 
 
 def caught(call):

@@ -9,7 +9,6 @@ import pytest
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage import Storage, storage_context
-from lucas_storage.embedded import routeBuilder
 
 DAY = 86_400.0
 
@@ -30,9 +29,7 @@ def clock():
 
 
 @pytest.fixture
-def store(clock, tmp_path, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def store(clock, tmp_path, empty_registry):
     given = {"cache_dir": tmp_path, "bucket": "bucket", "signing_key": "0123456789abcdef"}
     with (
         local_server(MemoryEngine(clock=clock)) as server,

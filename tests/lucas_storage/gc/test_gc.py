@@ -15,7 +15,7 @@ from actorc.storage import UnsupportedError
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.gc.collect import collect
 from lucas_storage.records import record_store
 
@@ -41,9 +41,7 @@ def clock():
 
 
 @pytest.fixture
-def store(clock, tmp_path, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def store(clock, tmp_path, empty_registry):
     with serving(MemoryEngine(clock=clock), tmp_path) as storage:
         yield storage
 

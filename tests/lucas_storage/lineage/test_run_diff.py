@@ -22,13 +22,9 @@ from lucas_storage.refs import inline_ref
 from .test_step_matching import run as past
 from .test_step_matching import step
 
+pytestmark = pytest.mark.usefixtures("empty_registry")
+
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[2J"
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 def first_of(storage, before, after):

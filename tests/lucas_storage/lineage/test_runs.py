@@ -14,15 +14,13 @@ import pytest
 
 import lucas_storage
 from lucas_storage import last_run, run, runs, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import NotFoundError
 from lucas_storage.records import record_store, run_history, run_log
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_registered(monkeypatch, empty_registry):
     monkeypatch.setattr(run_log, "_last", None)
 
 

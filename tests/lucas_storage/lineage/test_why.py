@@ -15,7 +15,7 @@ import lucas_storage
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import ArtifactNotFoundError
 from lucas_storage.lineage.provenance import kept_by
 from lucas_storage.records import record_store, run_history
@@ -23,13 +23,9 @@ from lucas_storage.records.index import run_index
 from lucas_storage.records.ulid import first_at, ulid
 from lucas_storage.refs import inline_ref
 
+pytestmark = pytest.mark.usefixtures("empty_registry")
+
 DAY = 86_400.0
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from lucas_storage import with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_registered(empty_registry):
+    """Every test has functions and workflows of its own."""
 
 
 class Receiver:

@@ -31,7 +31,7 @@ import numpy as np
 import pytest
 
 from lucas_storage import ArtifactRef, Storage, run, settings, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import CacheKeyError, UnsafeFormatError
 from lucas_storage.records import record_store
 from lucas_storage.refs import inline_ref
@@ -62,9 +62,7 @@ class Model:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_called(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_called(empty_registry):
     calls.clear()
 
 

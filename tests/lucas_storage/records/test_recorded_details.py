@@ -15,7 +15,7 @@ import pytest
 from actorc.storage.errors import NetworkError
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.live_objects import live_objects
 from lucas_storage.gc.policy import NO_POLICY
@@ -23,13 +23,9 @@ from lucas_storage.records import record_store, record_text, record_writer, run_
 from lucas_storage.records.recorded_values import recorded, says_secret
 from lucas_storage.refs import inline_ref
 
+pytestmark = pytest.mark.usefixtures("empty_registry")
+
 SECRET = "hunter2-hunter2"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 def flow_of(body, *names):

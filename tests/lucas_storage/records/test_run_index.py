@@ -9,20 +9,16 @@ import pytest
 
 from actorc.storage.errors import PermissionError
 from lucas_storage import ArtifactRef, Storage, parallel, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import record_store, run_history
 from lucas_storage.records.index import run_index, run_indexing
 from lucas_storage.records.index.run_index import digits_of
 from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.ulid import first_at, moment_of, reversed_order, ulid
 
+pytestmark = pytest.mark.usefixtures("empty_registry")
+
 DAY = 86_400.0
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 @pytest.fixture

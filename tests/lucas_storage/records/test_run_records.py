@@ -15,24 +15,20 @@ import pytest
 
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import InvalidParameterError, NotFoundError
 from lucas_storage.records import record_store, record_text, run_history, run_record
 from lucas_storage.records.step_note import mentioned
 from lucas_storage.records.ulid import ulid
 from lucas_storage.refs import inline_ref
 
+pytestmark = pytest.mark.usefixtures("empty_registry")
+
 SECRET = "hunter2-hunter2"
 
 
 class Model:
     """A class that no format but pickle holds."""
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 def step(body):

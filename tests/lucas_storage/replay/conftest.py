@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lucas_storage import run
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import run_history
 from lucas_storage.replay.replay import replay
 from lucas_storage.replay.selection import step_of
@@ -13,9 +13,8 @@ from lucas_storage.replay.shipped import as_shipped
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_registered(empty_registry):
+    """Every test has functions and workflows of its own."""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from actorc.storage.errors import NetworkError, PermissionError
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage import settings as lucas_settings
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import record_store, record_writer, run_history
 
 METHODS = (
@@ -48,12 +48,6 @@ def asked(storage, monkeypatch):
     for name in METHODS:
         monkeypatch.setattr(Storage, name, counted(name))
     return calls
-
-
-@pytest.fixture
-def registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 @pytest.fixture
@@ -154,7 +148,7 @@ def test_a_cached_result_costs_one_call_and_one_for_each_artifact(asked):
     assert names(asked) == ["head_object", "head_object"]
 
 
-@pytest.mark.usefixtures("registered", "gathered")
+@pytest.mark.usefixtures("empty_registry", "gathered")
 def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     def scale(x: np.ndarray) -> np.ndarray:
         return x * 3
@@ -182,7 +176,7 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     assert sum(len(each["data"]) for each in objects) < 20_000
 
 
-@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.usefixtures("empty_registry", "gathered", "settings")
 def test_the_caller_of_a_quick_run_sends_its_records_itself_once_its_functions_are_stored(monkeypatch):
     senders = []
     genuine = record_store.write_all
@@ -204,7 +198,7 @@ def test_the_caller_of_a_quick_run_sends_its_records_itself_once_its_functions_a
     assert second == threading.get_ident()
 
 
-@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.usefixtures("empty_registry", "gathered", "settings")
 def test_a_result_goes_where_the_settings_around_a_call_within_a_step_say(storage):
     @with_storage
     def inner(x):
@@ -222,7 +216,7 @@ def test_a_result_goes_where_the_settings_around_a_call_within_a_step_say(storag
     assert [len(found) for found in results.values()] == [1, 1]
 
 
-@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.usefixtures("empty_registry", "gathered", "settings")
 def test_a_run_and_each_of_its_steps_look_up_their_settings_once(monkeypatch):
     asked = []
 
@@ -243,7 +237,7 @@ def test_a_run_and_each_of_its_steps_look_up_their_settings_once(monkeypatch):
     assert asked.count("of_step") == 10
 
 
-@pytest.mark.usefixtures("registered", "gathered")
+@pytest.mark.usefixtures("empty_registry", "gathered")
 def test_steps_that_the_record_of_a_quick_run_has_no_room_for_have_their_own(storage):
     def first(x):
         return x + 1
@@ -262,7 +256,7 @@ def test_steps_that_the_record_of_a_quick_run_has_no_room_for_have_their_own(sto
     assert [sorted(step.given) for step in past.steps] == [["x"]] * 3
 
 
-@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.usefixtures("empty_registry", "gathered", "settings")
 def test_records_that_wait_for_others_take_no_time_from_the_steps(monkeypatch):
     awakened = []
 
@@ -283,7 +277,7 @@ def test_records_that_wait_for_others_take_no_time_from_the_steps(monkeypatch):
     assert len(awakened) == 2
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("empty_registry")
 def test_records_are_written_while_the_run_goes_on(settings):
     seen = threading.Event()
 
@@ -299,7 +293,7 @@ def test_records_are_written_while_the_run_goes_on(settings):
     assert run(chain_of(first, second), {"x": 1}) == 3
 
 
-@pytest.mark.usefixtures("registered", "gathered")
+@pytest.mark.usefixtures("empty_registry", "gathered")
 def test_records_are_there_when_a_failed_run_has_ended(settings, storage):
     def first(x):
         return x + 1
@@ -315,7 +309,7 @@ def test_records_are_there_when_a_failed_run_has_ended(settings, storage):
     assert len(list(storage.iter_objects(storage.bucket, "memo/"))) == 1
 
 
-@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.usefixtures("empty_registry", "gathered", "settings")
 @pytest.mark.parametrize(
     "answer",
     [

@@ -14,18 +14,12 @@ import numpy as np
 import pytest
 
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import ArtifactNotFoundError, CacheKeyError, UnsafeFormatError
 from lucas_storage.records import run_history
 from lucas_storage.steps.attempt_policy import AttemptPolicy
 
-pytestmark = pytest.mark.usefixtures("settings")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+pytestmark = pytest.mark.usefixtures("settings", "empty_registry")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lucas_storage import run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsafeFormatError
 from lucas_storage.steps.runtime import RuntimeStorage
@@ -101,10 +101,8 @@ def test_what_others_put_there_is_text_or_bytes(values, storage):
     assert (values.get("text"), values.get("bytes")) == ("héllo", b"\xff")
 
 
-def test_the_functions_of_a_workflow_share_names(settings, storage, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
-
+@pytest.mark.usefixtures("empty_registry")
+def test_the_functions_of_a_workflow_share_names(settings, storage):
     @function
     @with_storage
     def left(rt):

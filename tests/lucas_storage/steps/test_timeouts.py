@@ -21,23 +21,17 @@ import numpy as np
 import pytest
 
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.errors import ArtifactNotFoundError, StepProcessError, StepTimeoutError, StorageError
 from lucas_storage.records import run_history
 from lucas_storage.storage import handles
 
-pytestmark = [pytest.mark.usefixtures("settings"), pytest.mark.slow]  # a process for each attempt
+pytestmark = [pytest.mark.usefixtures("settings", "empty_registry"), pytest.mark.slow]  # a process for each attempt
 
 LONG = 60
 """Seconds that nothing below takes, unless it fails."""
 LATE = 1.5
 """Seconds after which what never ends is late; before that it does what the test looks at."""
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 def timed(body, seconds=LONG, **options):

@@ -17,7 +17,7 @@ from actorc.storage.server.auth.key_file import add_key, read_keys
 from actorc.storage.server.config import KEYS_FILE
 from actorc.storage.testing import local_server
 from lucas_storage import run, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.records import record_store
 
 from . import chromium
@@ -72,9 +72,8 @@ def tab(browser, request):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_registered(empty_registry):
+    """Every test has functions and workflows of its own."""
 
 
 @pytest.fixture

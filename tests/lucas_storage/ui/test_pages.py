@@ -29,9 +29,7 @@ MENU = ["", "buckets", "runs", "names", "garbage", "access"]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def _nothing_registered(monkeypatch, empty_registry):
     monkeypatch.setattr(run_log, "_last", None)
 
 

@@ -7,20 +7,14 @@ import threading
 import pytest
 
 from lucas_storage import ArtifactRef, Storage, StorageExecutor, run, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.embedded import function, workflow
 from lucas_storage.formats.json_data.plain_data import copied
 from lucas_storage.refs import digest_of
 from lucas_storage.values.recent_data import RecentData
 
-pytestmark = pytest.mark.usefixtures("settings")
+pytestmark = pytest.mark.usefixtures("settings", "empty_registry")
 
 NUMBERS = [1000.5 + number for number in range(20_000)]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
 
 
 def ref_of(text, size=None):

@@ -10,7 +10,6 @@ import pytest
 from actorc.storage import NetworkError, StorageClient
 
 MiB = 1 << 20
-SIZE = 3 * MiB + 5
 STEP = 4 * MiB
 """Bytes of a step in the journal of a download; the last one has fewer."""
 LARGE = 2 * STEP + MiB
