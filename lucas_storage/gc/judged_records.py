@@ -12,12 +12,11 @@ from typing import Any, Final, NamedTuple
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
-from lucas_storage.records.record_store import Record
-from lucas_storage.records.untrusted_fields import dicts_in, memo_key_of
 
 from .keepers import Keeper, keeper_of
 from .policy import Policy
 from .publications import ends_of_publications
+from .record_scan import ScannedRecord, scan_all
 
 _BATCH: Final = 200
 """Records that are read together."""
@@ -44,7 +43,7 @@ class Judging:
 class JudgedRecord(NamedTuple):
     """A record, and how long it counts."""
 
-    record: Record
+    record: ScannedRecord
     """Without content if it is of a run whose time is over: that is not read."""
     keeper: Keeper
     size: int
@@ -58,16 +57,13 @@ class _Needs:
     runs: dict[str, float] = field(default_factory=dict)
     memos: dict[str, float] = field(default_factory=dict)
 
-    def note(self, run: str, until: float, record: Record) -> None:
+    def note(self, run: str, until: float, record: ScannedRecord) -> None:
         """Note a record of a run that counts."""
         self.runs[run] = until
-        content = record.content or {}
-        for step in (content, *dicts_in(content.get("steps"))):
-            memo = memo_key_of(step.get("memo"))
-            if memo is not None:
-                self.memos[memo] = max(until, self.memos.get(memo, until))
+        for memo in record.memos:
+            self.memos[memo] = max(until, self.memos.get(memo, until))
 
-    def until(self, record: Record) -> float:
+    def until(self, record: ScannedRecord) -> float:
         """Return until when a run needs a cached result or a checkpoint: one that names it, or that made it."""
         run: Any = (record.content or {}).get("run")
         of_run = self.runs.get(run, 0.0) if isinstance(run, str) else 0.0
@@ -127,7 +123,7 @@ def _of_runs(storage: ArtifactStore, judging: Judging, runs: list[list[ObjectHea
 
 
 def _ended(head: ObjectHead, seconds: float, until: float) -> JudgedRecord:
-    record = Record(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"])
+    record = ScannedRecord(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"])
     return JudgedRecord(record, replace(keeper_of(record, seconds), until=until), head["size"])
 
 
@@ -150,7 +146,7 @@ def _read(storage: ArtifactStore, seconds: float, heads: list[ObjectHead]) -> li
     """Return records that are there, as keepers by themselves."""
     sizes = {head["key"]: head["size"] for head in heads}
     # Those that were removed meanwhile are not among them.
-    read = record_store.read_all(storage, heads)
+    read = scan_all(storage, heads)
     return [JudgedRecord(each, keeper_of(each, seconds), sizes[each.key]) for each in read]
 
 

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeVar
 
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.reach.held_references import Held, closure, is_here, location
-from lucas_storage.records import record_store, record_text
+from lucas_storage.records import record_store
 from lucas_storage.refs import ArtifactRef
 
 from .judged_records import Judging, judged_records
 from .keepers import Keeper, KeeperKind
 
+T = TypeVar("T")
 _AT_ONCE: Final = 8
 _REASONS: Final[dict[KeeperKind, str]] = {
     "run": "nothing has been heard of its run for longer than runs count",
@@ -67,7 +68,8 @@ def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
         judging: Decides which records count.
     """
     found = LiveObjects()
-    roots: list[tuple[Keeper, ArtifactRef]] = []
+    direct: dict[str, Keeper] = {}
+    roots: dict[ArtifactRef, Keeper] = {}
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
         for record, keeper, size in judged_records(storage, pool, judging):
             if keeper.strength < judging.now:
@@ -76,11 +78,26 @@ def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
                 found.problems.append(record.key)
             else:
                 found.runs.update(_run_of(record.key))
-                refs = (ref for ref in record_text.refs_in(record.content) if is_here(storage, ref))
-                roots += ((keeper, location(ref)) for ref in refs)
-        held = closure(storage, {ref for _, ref in roots}, pool, found.problems)
+                _note(direct, keeper, (key for bucket, key in record.places if bucket == storage.bucket))
+                _note(roots, keeper, (location(ref) for ref in record.refs if is_here(storage, ref)))
+        held = closure(storage, set(roots), pool, found.problems)
     _keep_all(found.keepers, roots, held)
+    for key, keeper in direct.items():
+        through = found.keepers.get(key)
+        # A record that refers to the artifact itself rather than one that reaches it through others.
+        if through is None or through.strength <= keeper.strength:
+            found.keepers[key] = keeper
     return found
+
+
+def _note(keepers: dict[T, Keeper], keeper: Keeper, found: Iterable[T]) -> None:
+    """Note the keeper of what a record refers to: of several the one that counts longest, of equal ones the first."""
+    strength = keeper.strength
+    for each in found:
+        before = keepers.get(each)
+        if before is None or before.strength < strength:
+            keepers.pop(each, None)  # so that it is in its place among those that count as long
+            keepers[each] = keeper
 
 
 def _run_of(key: str) -> Iterable[str]:
@@ -88,26 +105,24 @@ def _run_of(key: str) -> Iterable[str]:
     return (key.removeprefix(record_store.RUNS).removesuffix(_OF_RUN),) if is_run else ()
 
 
-def _keep_all(
-    keepers: dict[str, Keeper], roots: list[tuple[Keeper, ArtifactRef]], held: dict[ArtifactRef, Held]
-) -> None:
+def _keep_all(keepers: dict[str, Keeper], roots: dict[ArtifactRef, Keeper], held: dict[ArtifactRef, Held]) -> None:
     """Note the keeper of each artifact that is reached: of several the one that counts longest."""
     done: set[ArtifactRef] = set()
     reaching = {ref for ref, found in held.items() if found.parts or found.refs}
     # Those that count longest first, so that the first that reaches an artifact is its keeper.
-    for _, group in groupby(sorted(roots, key=_weakness), key=_weakness):
+    for _, group in groupby(sorted(roots.items(), key=_weakness), key=_weakness):
         equal = list(group)
         # A record that refers to the artifact itself rather than one that reaches it through others.
-        for keeper, ref in equal:
+        for ref, keeper in equal:
             if ref.inline is None:
                 keepers.setdefault(ref.key, keeper)
-        for keeper, ref in equal if reaching else ():
+        for ref, keeper in equal if reaching else ():
             if ref in reaching:
                 _keep_reached(keepers, keeper, ref, held, done)
 
 
-def _weakness(root: tuple[Keeper, ArtifactRef]) -> float:
-    return -root[0].strength
+def _weakness(root: tuple[ArtifactRef, Keeper]) -> float:
+    return -root[1].strength
 
 
 def _keep_reached(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actorc.storage.errors import BucketNotFoundError, NotFoundError
 from actorc.storage.models import NewObject, ObjectHead
@@ -69,6 +69,16 @@ class Record:
     """Aware, UTC."""
 
 
+class StoredRecord(NamedTuple):
+    """A record as it is stored."""
+
+    key: str
+    text: bytes
+    etag: str
+    modified: datetime
+    """Aware, UTC."""
+
+
 def record_key(prefix: str, key: str) -> str:
     """Return the object key of the record that is found by `key`, 64 hexadecimal digits."""
     return f"{prefix}{key[:2]}/{key}.json"
@@ -92,25 +102,23 @@ def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
     """Return the record that `head` describes, as it is now; None if it was removed meanwhile."""
     repeated = _repeated(head)
     if repeated is not None:
-        return repeated
+        return _decoded(repeated)
     buffer = BytesIO()
     try:
         head = storage.download_to_stream(storage.bucket, head["key"], buffer)
     except NotFoundError:
         return None
-    return _record(head, buffer.getvalue())
+    return _decoded(StoredRecord(head["key"], buffer.getvalue(), head["etag"], head["last_modified"]))
 
 
-def _record(head: ObjectHead, text: bytes) -> Record:
-    return Record(key=head["key"], content=record_text.decode(text), etag=head["etag"], modified=head["last_modified"])
-
-
-def _repeated(head: ObjectHead) -> Record | None:
+def _repeated(head: ObjectHead) -> StoredRecord | None:
     """Return the record that the metadata of its object repeat, if they do."""
     text = head["metadata"].get(_METADATA_COPY)
-    if text is None:
-        return None
-    return _record(head, text.encode())
+    return None if text is None else StoredRecord(head["key"], text.encode(), head["etag"], head["last_modified"])
+
+
+def _decoded(record: StoredRecord) -> Record:
+    return Record(key=record.key, content=record_text.decode(record.text), etag=record.etag, modified=record.modified)
 
 
 def read_mentioning(storage: ArtifactStore, heads: Iterable[ObjectHead], texts: Iterable[str]) -> list[Record]:
@@ -132,9 +140,14 @@ def read_all(storage: ArtifactStore, heads: Iterable[ObjectHead]) -> list[Record
 
     Records that were removed meanwhile are left out.
     """
+    return list(map(_decoded, stored_records(storage, heads)))
+
+
+def stored_records(storage: ArtifactStore, heads: Iterable[ObjectHead]) -> list[StoredRecord]:
+    """Return the records that `heads` describe, as `read_all` does, undecoded."""
     listed = list(heads)
     repeated = {head["key"]: _repeated(head) for head in listed}
-    read = read_keys(storage, [key for key, record in repeated.items() if record is None])
+    read = _stored_under(storage, [key for key, record in repeated.items() if record is None])
     others = {record.key: record for record in read}
     found = (repeated[head["key"]] or others.get(head["key"]) for head in listed)
     return [record for record in found if record is not None]
@@ -142,6 +155,10 @@ def read_all(storage: ArtifactStore, heads: Iterable[ObjectHead]) -> list[Record
 
 def read_keys(storage: ArtifactStore, keys: Sequence[str]) -> list[Record]:
     """Return the records with these keys, in order, read in few calls; those that are not there are left out."""
+    return list(map(_decoded, _stored_under(storage, keys)))
+
+
+def _stored_under(storage: ArtifactStore, keys: Sequence[str]) -> list[StoredRecord]:
     if not keys:
         return []
     try:
@@ -151,7 +168,7 @@ def read_keys(storage: ArtifactStore, keys: Sequence[str]) -> list[Record]:
     for error in answer["errors"].values():
         if not isinstance(error, NotFoundError):
             raise error
-    return [_record(each, each["data"]) for each in answer["objects"]]
+    return [StoredRecord(each["key"], each["data"], each["etag"], each["last_modified"]) for each in answer["objects"]]
 
 
 def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
