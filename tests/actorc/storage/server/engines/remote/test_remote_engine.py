@@ -505,6 +505,33 @@ def test_what_others_put_into_the_store_is_no_object_here(over, put):
     assert [info.key for info in engine.page(ListQuery(bucket="bucket", details=False)).objects] == ["foreign"]
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"acsmetadata": "[1]"},
+        {"acsmetadata": '{"a": 1}'},
+        {"acsmetadata": '{"a": "\\ud800"}'},
+        {"acsmetadata": "[" * 1700},
+        {"acsgeneration": str(1 << 63)},
+        {"acsgeneration": "-1"},
+        {"acswritten": "9" * 30},
+        {"acscrc32c": "1ffffffff"},
+    ],
+    ids=lambda forged: str(forged)[:40],
+)
+def test_a_forged_description_in_the_store_is_no_object_and_fails_no_listing(over, put, forged):
+    store = Store()
+    engine = over(store)
+    put(engine, "own", b"data")
+    described = Record(generation=1, written_us=1, crc32c=1, content_type="text/plain", metadata={"a": "b"})
+    store.put("bucket/forged", b"data", {**described.attributes(), **forged})
+
+    assert Record.of(described.attributes()) == described
+    assert names(engine) == ["own"]
+    with pytest.raises(ObjectNotFoundError):
+        engine.head("bucket", "forged")
+
+
 def test_a_listing_without_details_asks_for_no_object(over, put):
     store = CountingStore()
     engine = over(store)
