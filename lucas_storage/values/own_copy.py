@@ -7,29 +7,21 @@ one loop: for some hundred items that is quicker than passes in C, or a call for
 from __future__ import annotations
 
 import copy
-import io
 import marshal
-import pickle
 import re
-from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
-from itertools import chain
 from math import isfinite
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from actorc.storage.rules import is_utf8
 from lucas_storage.formats.pickling import copied
 from lucas_storage.limits import JSON_DEPTH
-from lucas_storage.refs import TAG
 
+from .data_copy import DataCopy, HoldsItselfError, MayReferError
 from .object_copy import SHARED, own_objects
 from .storing.open_files import is_open_file
-from .unchanging import are_unchanging, is_unchanging
+from .unchanging import is_unchanging
 
-_TAG: Final = TAG.encode()
-_COLLECTIONS: Final = frozenset({list, tuple, set, frozenset, deque})
-_MAPPINGS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
-_UNCHANGING_COLLECTIONS: Final = frozenset({tuple, frozenset})
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 _MOST_ITEMS: Final = 1000
 LONGER: Final = 6
@@ -39,48 +31,28 @@ _FORM: Final = 2
 _TAGGED: Final = re.compile(rb"\{[tu].{4}\$", re.DOTALL)
 """A dict whose first key begins with a dollar, as a tag does: its type, the type and the length of the text follow."""
 _SHORT: Final = 1 << 62
-
-
-class _NotBuiltInError(Exception):
-    """A value is of a class that pickle does not write by itself."""
-
-
-class _BuiltInPickler(pickle.Pickler):
-    """A pickler of built-in types alone, all of them written in C; whatever else it meets ends it."""
-
-    def reducer_override(self, _: object) -> NoReturn:
-        """Raise; called for every type but those that are written in C."""
-        raise _NotBuiltInError
+INEXACT: Final = object()
+"""Stands for the copy of a value that is no exact data."""
 
 
 def own_data(value: Any) -> Any | None:
-    """Return a copy of a container of built-in containers and scalars, at the speed of C; None for any other value.
+    """Return a copy of a built-in container, of which what stands in several places stays one object.
 
-    None as well if a reference may be among them, or if a container holds itself.
+    None if a reference may be in it, or if something in it is not to be copied that way.
+
+    Raises:
+        RecursionError: A container is within itself, and not by way of an object.
     """
-    if _is_flat(value):
-        return value if type(value) in _UNCHANGING_COLLECTIONS else value.copy()
-    file = io.BytesIO()
-    pickler = _BuiltInPickler(file, protocol=5)
-    # Without a memory of what was written: texts stay findable below, and a container in itself is an error.
-    pickler.fast = True
+    copy = DataCopy()
     try:
-        pickler.dump(value)
-    except _NotBuiltInError:
-        return own_objects(value)
-    except (ValueError, RecursionError):
+        own = copy.of(value)
+    except MayReferError:
         return None
-    data = file.getvalue()
-    return None if _TAG in data else pickle.loads(data)  # noqa: S301  # written above
-
-
-def _is_flat(value: Any) -> bool:
-    """Return whether a value is a built-in container of what never changes, and no reference."""
-    if type(value) in _COLLECTIONS:
-        return are_unchanging(set(map(type, value)))
-    if type(value) not in _MAPPINGS or TAG in value or (type(value) is OrderedDict and vars(value)):
-        return False
-    return are_unchanging(set(map(type, chain(value, value.values()))))
+    except HoldsItselfError:
+        raise
+    except RecursionError:  # nested too deep for Python, and not for pickle
+        return own_objects(value)
+    return own_objects(value) if copy.has_others else own
 
 
 def own_leaf(value: Any, copies: dict[int, Any] | None = None) -> Any:
@@ -122,11 +94,17 @@ def small_copy(container: Any, most: int) -> Any | None:
     becomes two. None for every other value, and for data that must be encoded to know its size; whichever it is costs
     the look at some hundred items.
     """
+    own = judged_copy(container, most)
+    return None if own is INEXACT else own
+
+
+def judged_copy(container: Any, most: int) -> Any | None:
+    """Return what `small_copy` does; or `INEXACT` if it was found that the value is no exact data."""
     if type(container) not in _CONTAINERS:
         return None
     judge = _Judge(_MOST_ITEMS)
     if not judge.takes(container, JSON_DEPTH):
-        return None
+        return INEXACT if judge.is_inexact else None
     data = marshal.dumps(container, _FORM)
     # The dollar first: a single byte is looked for much faster, and is rare.
     if len(data) * LONGER > most or (b"$" in data and _TAGGED.search(data)):
@@ -139,10 +117,12 @@ def small_copy(container: Any, most: int) -> Any | None:
 class _Judge:
     """Counts the items of data while it judges them."""
 
-    __slots__ = ("_left", "is_flat")
+    __slots__ = ("_left", "is_flat", "is_inexact")
 
     def __init__(self, left: int) -> None:
         self._left = left
+        self.is_inexact = False
+        """Whether there was something that is no exact data."""
         self.is_flat = True
         """Whether the data has no containers within."""
 
@@ -168,6 +148,7 @@ class _Judge:
                 taken = self.takes(item, depth - 1)
             else:
                 taken = item is None or kind is bool
+                self.is_inexact = not taken
             if not taken:
                 return False
         return True

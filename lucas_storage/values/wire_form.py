@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import NoFormatError
-from lucas_storage.formats import encode_data, format_by_id, format_for, is_tagged_scalar, may_hold_references
+from lucas_storage.formats import (
+    encode_data,
+    format_by_id,
+    format_for,
+    is_tagged_scalar,
+    may_hold_references,
+)
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_data.json_tags import JSON_2
 from lucas_storage.formats.json_data.plain_data import SCALARS
@@ -41,11 +47,16 @@ def are_inline(values: list[Any]) -> bool:
     return all(is_tagged_scalar(value) for value in values if type(value) not in SCALARS)
 
 
-def whole(value: Any) -> tuple[Format, Encoded] | None:
-    """Return a value that is data as a whole in its format; None if leaves or references in it stand apart."""
+def whole(value: Any, *, may_be_exact: bool = True) -> tuple[Format, Encoded] | None:
+    """Return a value that is data as a whole in its format; None if leaves or references in it stand apart.
+
+    Args:
+        value: The value.
+        may_be_exact: Whether it was not found yet that it is no exact data.
+    """
     if type(value) not in BUILT_IN:
         return encoded(value) if type(value) in _SCALARS and is_inline(value) else None
-    found = encode_data(value)
+    found = encode_data(value, may_be_exact=may_be_exact)
     # References are found by their text: looking at each dict would cost more than encoding all of them.
     return None if found is None or may_hold_references(found[1]) else found
 
@@ -87,9 +98,14 @@ def is_plain(fmt: Format, data: Encoded) -> bool:
     """Return whether engines carry encoded data as it is, but for references."""
     if not is_data_format(fmt.id):
         return fmt.id == "text@1"
-    # A quote within a text is escaped, so that what looks like the begin of a tag is one, or a dict like one.
-    text = bytes(data)
-    return text.count(_TAGS) == sum(map(text.count, _CARRIED))
+    return is_carried(bytes(data))
+
+
+def is_carried(text: bytes) -> bool:
+    """Return whether engines carry data of this JSON text as it is, but for references."""
+    # A quote within a text is escaped, so that what looks like the begin of a tag is one, or a dict like one. The
+    # dollar first: a single byte is looked for twenty times as fast.
+    return b"$" not in text or text.count(_TAGS) == sum(map(text.count, _CARRIED))
 
 
 def is_untagged(fmt: Format, data: Encoded) -> bool:

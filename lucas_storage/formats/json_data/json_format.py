@@ -133,10 +133,14 @@ def holds_references(format_id: str) -> bool:
     return format_id in REFERENCES_IN
 
 
-def encode_data(value: Any) -> tuple[Format, Encoded] | None:
-    """Return `value` encoded in the first version that holds it, and that version; None if none does."""
-    data = _exact(value)
-    if data is not None:
+def encode_data(value: Any, *, may_be_exact: bool = True) -> tuple[Format, Encoded] | None:
+    """Return `value` encoded in the first version that holds it, and that version; None if none does.
+
+    Args:
+        value: The value.
+        may_be_exact: Whether it was not found yet that it is no exact data.
+    """
+    if may_be_exact and (data := _exact(value)) is not None:
         return _JSON_1, Encoded((data,))
     # Whatever either version holds has one text, and what was met tells which is the first that holds it.
     writer = JSON_2.text()
@@ -147,17 +151,29 @@ def encode_data(value: Any) -> tuple[Format, Encoded] | None:
     return (_JSON_1 if writer.kinds.isdisjoint(ADDED) else _JSON_2), Encoded((data,))
 
 
-def encode_scalars(values: Collection[Any]) -> tuple[Format, list[bytes]] | None:
-    """Return each of some scalars that only ``json@2`` holds, as `encode_data` does for one alone.
+def encode_exact(value: Any) -> tuple[Format, Encoded] | None:
+    """Return exact data as `encode_data` does; None for any other value, of which nothing was written."""
+    data = _exact(value)
+    return None if data is None else (_JSON_1, Encoded((data,)))
 
-    None if one of them is of another type, if it is short bytes, which have formats of their own, or is not held.
+
+def encode_each(values: Collection[Any], room: int) -> list[bytes] | None:
+    """Return each of some values as `encode_data` does for one alone; None if one is not held.
+
+    Args:
+        values: The values.
+        room: How many levels deep they may be nested.
     """
-    if not set(map(type, values)) <= TAGGED_ALONE:
-        return None
+    writer = JSON_2.text(room)
     try:
-        return _JSON_2, list(map(str.encode, JSON_2.text().of_all(values)))
-    except NoFormatError:
+        return list(map(str.encode, writer.of_all(values)))
+    except (NoFormatError, RecursionError):
         return None
+
+
+def format_of_text(data: bytes) -> str:
+    """Return the id of the first version that holds what `encode_each` wrote."""
+    return Json2Format.id if _TAG in data and _TAGS_OF_2.search(data) else JsonFormat.id
 
 
 def may_hold_references(data: bytes | memoryview | Encoded) -> bool:
@@ -197,6 +213,9 @@ def json_line(value: Any) -> bytes:
 
 _JSON_1: Final = JsonFormat()
 _JSON_2: Final = Json2Format()
+_TAGS_OF_2: Final = re.compile(
+    rb'\{"\$(?:%s)":' % "|".join(tag[1:] for tag in JSON_2.readers if tag not in JSON_1.readers).encode()
+)
 _SOMETIMES_TAGGED: Final = frozenset({int, float, str})
 _ALWAYS_TAGGED: Final = JSON_2.scalars.keys() - JSON_1.scalars.keys()
 TAGGED_ALONE: Final = _ALWAYS_TAGGED - {bytes, bytearray}

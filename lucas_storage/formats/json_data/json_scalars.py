@@ -35,8 +35,11 @@ class Scalar:
     """Returns whether all of some values can be written; None if every value of the type can."""
 
 
-def _base64(data: bytes | bytearray) -> str:
-    return b2a_base64(data, newline=False).decode()
+def _in_base64(tag: str) -> TextsOf:
+    def texts(values: Collection[bytes | bytearray]) -> list[str]:
+        return [f'{{"{tag}":"{b2a_base64(value, newline=False).decode()}"}}' for value in values]
+
+    return texts
 
 
 def _refs(values: Collection[ArtifactRef]) -> list[str]:
@@ -44,26 +47,45 @@ def _refs(values: Collection[ArtifactRef]) -> list[str]:
     return [exact((replace(value, run=None) if value.run else value).to_json()) for value in values]
 
 
-def _zoned(tag: str, isoformat: Callable[[Any], str]) -> TextsOf:
-    """Return what writes datetimes or times: as one text, or with the zone and the fold that are not in it."""
-    whole = unescaped(tag, isoformat)
+def _zoned(tag: str, example: datetime | time, naive: TextsOf) -> TextsOf:
+    """Return what writes datetimes or times: as one text, or with the zone and the fold that are not in it.
+
+    Args:
+        tag: Of the type.
+        example: Any value without a zone.
+        naive: Returns the texts without the zones, in less time than values without them would be made.
+    """
+    length = len(example.isoformat())
+    whole = unescaped(tag, type(example).isoformat)
 
     def texts(values: Collection[Any]) -> list[str]:
         zones = _zones_of(values)
-        apart = {key: exact(_write_zone(zone)) for key, zone in zones.items() if not _is_in_text(zone)}
-        if not apart and not any(map(_FOLD, values)):
+        has_folds = any(map(_FOLD, values))
+        if len(zones) == 1 and not has_folds:
+            (zone,) = zones.values()
+            begin, end = frame(zone, 0)
+            return [f"{begin}{text}{end}" for text in naive(values)]
+        if not has_folds and all(map(_is_in_text, zones.values())):
             return whole(values)
-        return [
-            in_parts(value, apart.get(id(value.tzinfo)) or exact(_write_zone(value.tzinfo)))
-            if value.fold or id(value.tzinfo) in apart
-            else whole((value,))[0]
-            for value in values
-        ]
+        frames = {key: frame(zone, 0) for key, zone in zones.items()}
+        each = [frame(value.tzinfo, 1) if value.fold else frames[id(value.tzinfo)] for value in values]
+        return [f"{begin}{text}{end}" for (begin, end), text in zip(each, naive(values), strict=True)]
 
-    def in_parts(value: Any, zone: str) -> str:
-        return f'{{"{tag}":["{isoformat(value.replace(tzinfo=None))}",{zone},{value.fold}]}}'
+    def frame(zone: tzinfo | None, fold: int) -> tuple[str, str]:
+        if not fold and _is_in_text(zone):
+            return f'{{"{tag}":"', example.replace(tzinfo=zone).isoformat()[length:] + '"}'
+        return f'{{"{tag}":["', f'",{exact(_write_zone(zone))},{fold}]}}'
 
     return texts
+
+
+def _naive_datetimes(values: Collection[datetime]) -> list[str]:
+    # Half the time of `isoformat` with a zone, and a third of that of `replace` and `isoformat`.
+    return [f"{value.date().isoformat()}T{value.time().isoformat()}" for value in values]
+
+
+def _naive_times(values: Collection[time]) -> list[str]:
+    return [(value.replace(tzinfo=None) if value.tzinfo else value).isoformat() for value in values]
 
 
 def _is_in_text(zone: tzinfo | None) -> bool:
@@ -146,15 +168,15 @@ _BASE: Final[dict[type, Scalar]] = {
     ArtifactRef: Scalar(_refs),
 }
 _ADDED: Final[dict[type, Scalar]] = {
-    datetime: Scalar(_zoned("$datetime", datetime.isoformat), _have_known_zones),
-    time: Scalar(_zoned("$time", time.isoformat), _have_known_zones),
+    datetime: Scalar(_zoned("$datetime", datetime.combine(date.min, time.min), _naive_datetimes), _have_known_zones),
+    time: Scalar(_zoned("$time", time.min, _naive_times), _have_known_zones),
     date: Scalar(unescaped("$date", date.isoformat)),
     timedelta: Scalar(_durations),
     Decimal: Scalar(unescaped("$decimal", str)),
     UUID: Scalar(unescaped("$uuid", str)),
     complex: Scalar(_complexes),
-    bytes: Scalar(unescaped("$bytes", _base64), _are_short),
-    bytearray: Scalar(unescaped("$bytearray", _base64), _are_short),
+    bytes: Scalar(_in_base64("$bytes"), _are_short),
+    bytearray: Scalar(_in_base64("$bytearray"), _are_short),
     range: Scalar(_ranges),
     slice: Scalar(_slices, _hold_scalars),
     PurePosixPath: Scalar(tagged("$posixpath", lambda value: write_text(str(value)))),
@@ -177,12 +199,12 @@ def numpy_scalars(values: Collection[Any]) -> Scalar | None:
 
 def _numpy_numbers(values: Collection[Any]) -> list[str]:
     begin = f'{{"$numpy":["{next(iter(values)).dtype.str}","'
-    return [f'{begin}{_base64(value.tobytes())}"]}}' for value in values]
+    return [f'{begin}{b2a_base64(value.tobytes(), newline=False).decode()}"]}}' for value in values]
 
 
 _NUMBERS: Final = "biufc"
 _NUMPY_NUMBERS: Final = Scalar(_numpy_numbers)
-_NUMPY: Final = Scalar(tagged("$numpy", lambda value: [value.dtype.str, _base64(value.tobytes())]))
+_NUMPY: Final = Scalar(lambda values: [text for value in values for text in _numpy_numbers((value,))])
 
 
 def _is_numpy_scalar(value: Any) -> bool:

@@ -85,9 +85,9 @@ class Dialect:
         way = self.scalars.get(kind) or self.containers.get(kind) or numpy_scalars(values)
         return way is not None and (way.holds is None or way.holds(values))
 
-    def text(self) -> TaggedText:
-        """Return what writes one value as JSON text."""
-        return TaggedText(self.id, self.scalars, self.containers)
+    def text(self, room: int = JSON_DEPTH) -> TaggedText:
+        """Return what writes one value as JSON text; of at most so many levels."""
+        return TaggedText(self.id, self.scalars, self.containers, room)
 
     def read(self, found: dict[str, Any]) -> Any:
         """Return the value of a dict of JSON if it is a tag, else the dict; what is in it has been read before.

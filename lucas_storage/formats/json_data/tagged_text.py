@@ -12,9 +12,9 @@ from itertools import chain, islice, repeat
 from operator import add
 from typing import Any, Final, TypeAlias
 
+from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import not_mine
-from lucas_storage.limits import JSON_DEPTH
 
 from .json_scalars import Scalar, numpy_scalars
 from .plain_data import each_once, of_kind, texts_are_exact
@@ -46,15 +46,18 @@ class TaggedText:
         format_id: Named in errors.
         scalars: How scalars are written.
         containers: How containers are written.
+        room: How many levels deep values may be nested.
     """
 
     __slots__ = ("_containers", "_format_id", "_room", "_scalars", "kinds")
 
-    def __init__(self, format_id: str, scalars: Mapping[type, Scalar], containers: Mapping[type, Container]) -> None:
+    def __init__(
+        self, format_id: str, scalars: Mapping[type, Scalar], containers: Mapping[type, Container], room: int
+    ) -> None:
         self._format_id = format_id
         self._scalars = scalars
         self._containers = containers
-        self._room = JSON_DEPTH
+        self._room = room
         self.kinds: set[type] = set()
         """The types of all that was written."""
 
@@ -62,7 +65,7 @@ class TaggedText:
         """Return the text of a value.
 
         Raises:
-            NoFormatError: It cannot be written, or is nested more than 100 levels deep, or contains itself.
+            NoFormatError: It cannot be written, or is nested too deep, or contains itself.
         """
         (text,) = self.of_all((value,))
         return text
@@ -106,6 +109,8 @@ def sequences(begin: str, end: str) -> Write:
     """Return how sequences are written, between two texts."""
 
     def write(values: Collection[Any], texts_of: TextsOf) -> list[str]:
+        if len(values) > 1 and (width := _width(values)) and _hold_no_containers(values):
+            return _by_columns(begin + ",".join(["%s"] * width) + end, values, texts_of)
         return [f"{begin}{text}{end}" for text in _joined(values, texts_of(_within(values)))]
 
     return write
@@ -141,8 +146,10 @@ def deques(values: Collection[Any], texts_of: TextsOf) -> list[str]:
 def dicts(values: Collection[Any], texts_of: TextsOf) -> list[str]:
     """Return the texts of dicts: objects of JSON, or pairs where keys are no texts, or look like a tag."""
     keys = _within(values)
-    if set(map(type, keys)) <= _TEXT and texts_are_exact(keys) and not any(map(_looks_like_tag, values)):
-        return _objects(values, keys, texts_of)
+    if set(map(type, keys)) <= _TEXT:
+        names = _common_names(values) if len(values) > 1 else None
+        if texts_are_exact(names or keys) and not _any_looks_like_tag(values):
+            return _objects(values, keys, texts_of) if names is None else _records(values, names, texts_of)
     if len(values) == 1 or not any(map(_is_object, values)):
         return _AS_PAIRS(values, texts_of)
     # Each by itself: the dicts of one level are seldom of both kinds.
@@ -150,19 +157,54 @@ def dicts(values: Collection[Any], texts_of: TextsOf) -> list[str]:
 
 
 def _is_object(value: dict[Any, Any]) -> bool:
-    return set(map(type, value)) <= _TEXT and texts_are_exact(value) and not _looks_like_tag(value)
+    return set(map(type, value)) <= _TEXT and texts_are_exact(value) and not _any_looks_like_tag((value,))
 
 
 def _objects(values: Collection[Any], keys: Collection[str], texts_of: TextsOf) -> list[str]:
-    # The records of a table have the same keys.
     names = {key: f"{quoted(key)}:" for key in dict.fromkeys(keys)}
     each = list(map(add, map(names.__getitem__, keys), texts_of(_values_of(values))))
     return [f"{{{text}}}" for text in _joined(values, each)]
 
 
-def _looks_like_tag(value: dict[Any, Any]) -> bool:
-    # Written as pairs, so that reading does not take it for one.
-    return len(value) == 1 and next(iter(value)).startswith("$")
+def _common_names(values: Collection[dict[str, Any]]) -> tuple[str, ...] | None:
+    """Return the keys of dicts that have the same in the same order and no containers, as the records of a table."""
+    shapes = set(map(tuple, values))
+    if len(shapes) > 1 or () in shapes or not _hold_no_containers(map(dict.values, values)):
+        return None
+    return shapes.pop()
+
+
+def _records(values: Collection[Any], names: Collection[str], texts_of: TextsOf) -> list[str]:
+    fields = [quoted(name).replace("%", "%%") + ":%s" for name in names]
+    return _by_columns("{" + ",".join(fields) + "}", map(dict.values, values), texts_of)
+
+
+def _by_columns(row: str, values: Iterable[Any], texts_of: TextsOf) -> list[str]:
+    """Return the texts of rows of one length, which `row` makes of the texts of their items.
+
+    The items of a column are of one type mostly, so that no item needs a look to find its text.
+    """
+    columns = [texts_of(column) for column in zip(*values, strict=True)]
+    return list(map(row.__mod__, zip(*columns, strict=True)))
+
+
+def _width(values: Collection[Any]) -> int:
+    """Return the length that all of some sequences have, if they are no longer than many; else 0."""
+    lengths = set(map(len, values))
+    return next(iter(lengths)) if len(lengths) == 1 and max(lengths) <= len(values) else 0
+
+
+def _hold_no_containers(values: Iterable[Iterable[Any]]) -> bool:
+    # Else a container that stands in each column would be written once for each, and so would what stands in it.
+    return BUILT_IN.isdisjoint(map(type, chain.from_iterable(values)))
+
+
+def _any_looks_like_tag(values: Collection[dict[str, Any]]) -> bool:
+    # Written as pairs, so that reading does not take it for one. A loop, since a generator takes twice as long.
+    for value in values:  # noqa: SIM110
+        if len(value) == 1 and next(iter(value)).startswith("$"):
+            return True
+    return False
 
 
 _AS_PAIRS: Final = pairs(lambda _: '{"$dict":[', "]}")

@@ -36,7 +36,7 @@ from lucas_storage.values.annotations.annotation import (
     has_options,
     of_child,
 )
-from lucas_storage.values.own_copy import small_copy
+from lucas_storage.values.own_copy import INEXACT, judged_copy
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 
 from . import inner_artifacts, object_pickles, sent_data
@@ -69,12 +69,13 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
         return value
     if annotation is ANY or not has_options(annotation):
         # Most other results are data as a whole, and need no tree; those that are small as well, no encoding.
-        own = small_copy(value, policy.inline_max)
-        if own is None:
-            own = sent_data.record(value, policy)
+        own = judged_copy(value, policy.inline_max)
+        may_be_exact = own is not INEXACT
+        if own is None or not may_be_exact:
+            own = sent_data.by_fields(value, policy, may_refer=False, may_be_exact=may_be_exact)
         if own is not None:
             return own
-        found = wire_form.whole(value)
+        found = wire_form.whole(value, may_be_exact=may_be_exact)
         if found is not None:
             return sent_data.sent(value, *found, policy)
     leaving = _Result(function, policy)

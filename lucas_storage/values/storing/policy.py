@@ -31,7 +31,12 @@ class Policy:
 
 def is_inline(size: int, inline_max: int) -> bool:
     """Return whether a leaf of `size` bytes travels within its reference under this limit."""
-    return inline_max > 0 and size <= min(INLINE_LEAF, inline_max)
+    return size <= most_inline(inline_max)
+
+
+def most_inline(inline_max: int) -> int:
+    """Return the most bytes of a leaf that travels within its reference under this limit; -1 if none does."""
+    return min(INLINE_LEAF, inline_max) if inline_max > 0 else -1
 
 
 class Policies(Protocol):

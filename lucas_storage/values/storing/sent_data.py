@@ -2,69 +2,128 @@
 
 from __future__ import annotations
 
-import marshal
 from collections.abc import Collection
 from functools import partial
 from typing import Any, Final
 
-from lucas_storage.formats import TAGGED_ALONE, encode_scalars, is_exact, is_registered, may_hold_references
-from lucas_storage.formats.base import Encoded, Format
+from lucas_storage.containers import BUILT_IN
+from lucas_storage.formats import (
+    TAGGED_ALONE,
+    encode_each,
+    encode_exact,
+    format_by_id,
+    format_of_text,
+    is_registered,
+    may_hold_references,
+)
+from lucas_storage.formats.base import Encoded, Format, is_loaded
 from lucas_storage.formats.json_data.plain_data import SCALARS, texts_are_exact
+from lucas_storage.formats.json_data.scalar_texts import quoted
+from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, inline_json, inline_json_each, inline_ref
 from lucas_storage.values import recent_data, wire_form
 from lucas_storage.values.own_copy import LONGER, small_copy
 
 from . import inner_artifacts
-from .policy import Policies, Policy, is_inline
+from .policy import Policies, Policy, is_inline, most_inline
 from .store_value import store_encoded
 
-_OTHERS: Final = SCALARS | {bytes}
-"""Types of the other values of a record."""
-_FEW: Final = 32
-"""Values of a record; of more, the look at each by itself costs more than to encode the whole."""
+_TEXT: Final = frozenset({str})
+_NEWEST: Final = "json@2"
+_NUMBERS: Final = frozenset({int, float})
 
 
 def travelling(skeleton: Any, policy: Policies) -> Any:
     """Return a skeleton as it travels: plain data as it is, if it is small, with tagged dicts for references."""
     if type(skeleton) is ArtifactRef:
         return skeleton.to_json()
-    return sent(skeleton, *wire_form.encoded(skeleton), policy)
+    found = by_fields(skeleton, policy, may_refer=True)
+    return sent(skeleton, *wire_form.encoded(skeleton), policy) if found is None else found
 
 
 def sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
     """Return a skeleton that is encoded already as `travelling` does."""
-    if encoded.size > policy.inline_max:
+    most = policy.inline_max
+    if encoded.size > most:
         return _kept_apart(skeleton, fmt, encoded, policy()).to_json()
     if wire_form.is_plain(fmt, encoded):
         return wire_form.own(skeleton)
     # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
     # look at the others by their keys.
-    if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
-        return dict(zip(skeleton, _elements(skeleton.values(), policy), strict=True))
+    if type(skeleton) is dict and set(map(type, skeleton)) == _TEXT:
+        return {name: _element(value, policy) for name, value in skeleton.items()}
     return _kept_json(skeleton, fmt, encoded, policy)
 
 
-def record(value: Any, policy: Policies) -> dict[str, Any] | None:
-    """Return a small record, such as a row of a table, as `sent` does, without encoding it as a whole before.
+def by_fields(skeleton: Any, policy: Policies, *, may_refer: bool, may_be_exact: bool = True) -> Any | None:
+    """Return a dict by names as `sent` does, its values encoded once, for the whole as for each alone.
 
-    A record is a dict of scalars by texts, with at least one that JSON lacks, such as a date. None for any other value,
-    and if it is not small.
+    None for any other value, if one of its values is not held, and, unless it `may_refer`, if a reference may be in it.
     """
-    if type(value) is not dict or len(value) > _FEW or TAG in value or set(map(type, value)) != {str}:
+    if type(skeleton) is not dict or not _is_record(skeleton):
         return None
-    kinds = set(map(type, value.values()))
-    lacking = _lacking(kinds)
-    if not lacking or not kinds <= lacking | _OTHERS or not texts_are_exact(value):
+    exact = encode_exact(skeleton) if may_be_exact else None
+    if exact is not None:
+        return sent(skeleton, *exact, policy) if may_refer or not may_hold_references(exact[1]) else None
+    texts = encode_each(skeleton.values(), JSON_DEPTH - 1)
+    if texts is None or (not may_refer and (TAG in skeleton or may_hold_references(b",".join(texts)))):
         return None
-    others = [item for item in value.values() if type(item) not in lacking]
-    found = encode_scalars([item for item in value.values() if type(item) in lacking])
-    if found is None:
-        return None
-    # Measured by another encoding, which is quicker.
-    size = len(marshal.dumps([*value, *others])) * LONGER + sum(map(len, found[1]))
-    if not is_inline(size, policy.inline_max):
-        return None
-    return dict(zip(value, _with_tagged(value.values(), lacking, found, policy), strict=True))
+    if _is_long(skeleton, texts, policy.inline_max):
+        whole = _joined(skeleton, texts)
+        if len(whole) > policy.inline_max:
+            return _kept_apart(skeleton, format_by_id(format_of_text(whole)), Encoded((whole,)), policy()).to_json()
+    return dict(zip(skeleton, _fields(skeleton.values(), texts, policy), strict=True))
+
+
+def _is_record(data: dict[Any, Any]) -> bool:
+    """Return whether a dict is an object of JSON, and not one that looks like a tag."""
+    if set(map(type, data)) != _TEXT or not texts_are_exact(data):
+        return False
+    return len(data) > 1 or not next(iter(data)).startswith("$")
+
+
+def _is_long(record: dict[str, Any], texts: list[bytes], most: int) -> bool:
+    """Return whether a record may be longer than `most`, for which its names need no text."""
+    return LONGER * sum(map(len, record)) + sum(map(len, texts)) + 4 * len(texts) + 2 > most
+
+
+def _joined(record: dict[str, Any], texts: list[bytes]) -> bytes:
+    return b"{%s}" % b",".join(
+        b"%s:%s" % (quoted(name).encode(), text) for name, text in zip(record, texts, strict=True)
+    )
+
+
+def _fields(values: Collection[Any], texts: list[bytes], policy: Policies) -> list[Any]:
+    most = most_inline(policy.inline_max)
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and max(map(len, texts)) <= most and _is_alone(*kinds):
+        return list(inline_json_each(_NEWEST, texts))
+    return [_field(value, text, most, policy) for value, text in zip(values, texts, strict=True)]
+
+
+def _field(value: Any, text: bytes, most: int, policy: Policies) -> Any:
+    """Return a value of a record as `_element` does, by its text as JSON data, of which `most` bytes stay with it."""
+    kind = type(value)
+    if kind in SCALARS and not text.startswith(b"{"):
+        return value
+    if kind in BUILT_IN:
+        return wire_form.own(value) if wire_form.is_carried(text) else _kept_text(value, text, most, policy)
+    if _is_alone(kind):
+        return inline_json(_NEWEST, text) if len(text) <= most else _kept_text(value, text, most, policy)
+    if (kind in _NUMBERS or is_loaded(value, "numpy")) and not is_registered(kind):
+        return _kept_text(value, text, most, policy)
+    return _element(value, policy)
+
+
+def _is_alone(kind: type) -> bool:
+    """Return whether a type is one of scalars that JSON lacks and that no format of their own holds."""
+    return kind in TAGGED_ALONE and not is_registered(kind)
+
+
+def _kept_text(value: Any, text: bytes, most: int, policy: Policies) -> dict[str, str]:
+    if len(text) <= most and not may_hold_references(text):
+        return inline_json(format_of_text(text), text)
+    return _kept(value, format_by_id(format_of_text(text)), Encoded((text,)), policy).to_json()
 
 
 def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
@@ -74,35 +133,6 @@ def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) ->
         return recent_data.kept_after(store, skeleton, bytes(encoded))
     ref = store()
     return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton, encoded))
-
-
-def _elements(values: Collection[Any], policy: Policies) -> list[Any]:
-    kinds = set(map(type, values))
-    lacking = _lacking(kinds)
-    # Those of the types that JSON lacks are encoded together.
-    together = values if len(lacking) == len(kinds) else [value for value in values if type(value) in lacking]
-    found = encode_scalars(together) if lacking else None
-    if found is None or not is_inline(max(map(len, found[1])), policy.inline_max):
-        return [_other_element(value, policy) for value in values]
-    return _with_tagged(values, lacking, found, policy)
-
-
-def _with_tagged(
-    values: Collection[Any], lacking: set[type], found: tuple[Format, list[bytes]], policy: Policies
-) -> list[Any]:
-    """Return values as they travel; the texts of those of the types that JSON lacks are found already."""
-    fmt, texts = found
-    tagged = iter(inline_json_each(fmt.id, texts))
-    return [next(tagged) if type(value) in lacking else _other_element(value, policy) for value in values]
-
-
-def _lacking(kinds: set[type]) -> set[type]:
-    """Return those of some types that JSON lacks, scalars that no format of their own holds."""
-    return {kind for kind in kinds if kind in TAGGED_ALONE and not is_registered(kind)}
-
-
-def _other_element(value: Any, policy: Policies) -> Any:
-    return value if type(value) in SCALARS and is_exact(value) else _element(value, policy)
 
 
 def _element(value: Any, policy: Policies) -> Any:
