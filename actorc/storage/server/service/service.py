@@ -1,4 +1,4 @@
-"""The methods of the service: unpack, call the store, pack. Each has a method here, in snake case."""
+"""The methods of the service: unpack, call the store, pack. Each has a method here or in a base, in snake case."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import error_status, messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, encode_chunk
 from actorc.storage.models import WHOLE, ByteRange, Condition
-from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_PAGE_BYTES
-from actorc.storage.server.auth.authorized_store import AuthorizedStore
+from actorc.storage.rules import MAX_ANSWER_SIZE
 from actorc.storage.server.auth.presigning import PresignedUrls
-from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.store.store import ObjectStore
 
 from . import files, write_stream
+from .batch_methods import BatchMethods
 from .call import Call
 from .call_context import PeerGoneError
+from .multipart_methods import MultipartMethods
 from .write_stream import WriteFrame
 
 _DRAIN_SECONDS: Final = 2.0
 """Seconds for which the rest of a refused upload is read, so that the sender gets to read the reason."""
 
 
-class StorageService:
+class StorageService(BatchMethods, MultipartMethods):
     """The methods of the service. Any thread may call it.
 
     Args:
@@ -34,7 +35,7 @@ class StorageService:
     """
 
     def __init__(self, store: ObjectStore, urls: PresignedUrls) -> None:
-        self._store = store
+        super().__init__(store)
         self._urls = urls
 
     def get_server_info(self, _request: pb.GetServerInfoRequest, call: Call) -> pb.GetServerInfoResponse:
@@ -189,53 +190,6 @@ class StorageService:
         )
         return pb.DeleteObjectResponse(deleted=deleted)
 
-    def delete_objects(self, request: pb.DeleteObjectsRequest, call: Call) -> pb.DeleteObjectsResponse:
-        """Remove many objects, independently of each other."""
-        call.keys = request.keys
-        results = self._as(call).delete_many(request.bucket, request.keys, idempotency_key=request.idempotency_key)
-        answer = pb.DeleteObjectsResponse(results=map(messages.delete_message, results))
-        # the results must arrive, if not every message in full
-        if answer.ByteSize() > MAX_PAGE_BYTES:
-            answer = pb.DeleteObjectsResponse(results=map(messages.brief_delete_message, results))
-        return answer
-
-    def put_objects(self, request: pb.PutObjectsRequest, call: Call) -> pb.PutObjectsResponse:
-        """Store small objects, independently of each other."""
-        objects = list(map(messages.small_object, request.objects))
-        call.keys, call.bytes = [each.key for each in objects], sum(len(each.data) for each in objects)
-        results = self._as(call).put_many(request.bucket, objects, idempotency_key=request.idempotency_key)
-        named = [(each.key, call.told(result)) for each, result in zip(objects, results, strict=True)]
-        answer = pb.PutObjectsResponse(results=[messages.put_message(*each) for each in named])
-        # the results must arrive, if not every message in full
-        if answer.ByteSize() > MAX_PAGE_BYTES:
-            answer = pb.PutObjectsResponse(results=[messages.put_message(*each, brief=True) for each in named])
-        return answer
-
-    def get_objects(self, request: pb.GetObjectsRequest, call: Call) -> pb.GetObjectsResponse:
-        """Return small objects, independently of each other, as many as one message takes."""
-        call.keys = keys = [each.key for each in request.objects]
-        answer, size = pb.GetObjectsResponse(), 0
-        for key, result in zip(keys, self._as(call).read_many(request.bucket, keys), strict=True):
-            message = messages.get_message(key, call.told(result))
-            size += message.ByteSize()
-            if answer.results and size > MAX_PAGE_BYTES:
-                break
-            call.bytes += len(message.data)
-            answer.results.append(message)
-        return answer
-
-    def head_objects(self, request: pb.HeadObjectsRequest, call: Call) -> pb.HeadObjectsResponse:
-        """Describe objects, independently of each other, as many as one message takes."""
-        answer, size = pb.HeadObjectsResponse(), 0
-        call.keys = request.keys
-        for key, result in zip(request.keys, self._as(call).head_many(request.bucket, request.keys), strict=True):
-            message = messages.head_message(key, call.told(result))
-            size += message.ByteSize()
-            if answer.results and size > MAX_PAGE_BYTES:
-                break
-            answer.results.append(message)
-        return answer
-
     def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
         """Copy an object."""
         info = self._as(call).copy(
@@ -249,60 +203,6 @@ class StorageService:
         )
         return pb.CopyObjectResponse(object=messages.object_message(info))
 
-    def create_multipart_upload(
-        self, request: pb.CreateMultipartUploadRequest, call: Call
-    ) -> pb.CreateMultipartUploadResponse:
-        """Begin a multipart upload."""
-        upload_id = self._as(call).multipart.create(
-            request.bucket,
-            request.key,
-            attributes=messages.attributes(request, request.ttl_seconds),
-            condition=messages.condition(request.condition),
-            idempotency_key=request.idempotency_key,
-        )
-        return pb.CreateMultipartUploadResponse(upload_id=upload_id)
-
-    def complete_multipart_upload(
-        self, request: pb.CompleteMultipartUploadRequest, call: Call
-    ) -> pb.CompleteMultipartUploadResponse:
-        """Make the object of the parts of an upload."""
-        info = self._as(call).multipart.complete(
-            request.bucket,
-            request.key,
-            request.upload_id,
-            [PartChoice(part.number, part.etag) for part in request.parts],
-            condition=messages.condition(request.condition),
-            idempotency_key=request.idempotency_key,
-        )
-        return pb.CompleteMultipartUploadResponse(object=messages.object_message(info))
-
-    def abort_multipart_upload(
-        self, request: pb.AbortMultipartUploadRequest, call: Call
-    ) -> pb.AbortMultipartUploadResponse:
-        """Drop an upload and its parts."""
-        self._as(call).multipart.abort(request.bucket, request.key, request.upload_id)
-        return pb.AbortMultipartUploadResponse()
-
-    def list_parts(self, request: pb.ListPartsRequest, call: Call) -> pb.ListPartsResponse:
-        """Return one page of parts."""
-        parts, is_truncated = self._as(call).multipart.parts(
-            request.bucket,
-            request.key,
-            request.upload_id,
-            page_size=request.page_size,
-            after_number=request.after_number,
-        )
-        return pb.ListPartsResponse(parts=map(messages.part_message, parts), is_truncated=is_truncated)
-
-    def list_multipart_uploads(
-        self, request: pb.ListMultipartUploadsRequest, call: Call
-    ) -> pb.ListMultipartUploadsResponse:
-        """Return one page of uploads under way."""
-        uploads, token = self._as(call).multipart.page(
-            request.bucket, prefix=request.prefix, page_size=request.page_size, page_token=request.page_token
-        )
-        return pb.ListMultipartUploadsResponse(uploads=map(messages.upload_message, uploads), next_page_token=token)
-
     def presign_url(self, request: pb.PresignUrlRequest, call: Call) -> pb.PresignUrlResponse:
         """Return a URL that allows one method on one object."""
         url = self._urls.issue(
@@ -315,9 +215,6 @@ class StorageService:
             content_type=request.content_type or None,
         )
         return pb.PresignUrlResponse(url=url)
-
-    def _as(self, call: Call) -> AuthorizedStore:
-        return AuthorizedStore(self._store, call.principal)
 
 
 def _copy_source(request: pb.CopyObjectRequest) -> CopySource:
