@@ -118,7 +118,7 @@ def adopt(note: StepNote, record: bytes) -> None:
 def at_end(act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
     """Call `act` if the present run ends while the block runs."""
     log = _current.get()
-    return log.at_end(act) if isinstance(log, RunLog) else contextlib.nullcontext()
+    return log.ending.at_end(act) if isinstance(log, RunLog) else contextlib.nullcontext()
 
 
 def pause(seconds: float) -> bool:

@@ -29,6 +29,7 @@ from .machine import surroundings
 from .record_store import Prepared
 from .record_writer import BEAT, LOOK, Make, RecordWriter, reason_of
 from .recorded_functions import RecordedFunction
+from .run_end import RunEnd
 from .step_note import RecordedValues, StepNote, measured, mentioned, message_of, parts_of, place_in_graph
 from .ulid import ulid
 
@@ -80,14 +81,14 @@ class RunLog:
         self._workflow = workflow
         self.storage = storage
         self.surrounding = settings.surrounding()
+        self.ending = RunEnd()
+        """Comes before the records of the end are written."""
         self._values: RecordedValues = present.record_values.value
         self._prefix = f"{record_store.RUNS}{self.key}/"
         self._watcher = watcher
         self._started = time.time()
         # Guards the collections and the counter below, which the threads of all steps change.
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._at_end: set[Callable[[], None]] = set()
         self._given_up = storage is None
         self._parallel = 0
         self._inputs: dict[str, Any] = {}
@@ -110,11 +111,7 @@ class RunLog:
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
-        with self._lock:
-            self._over.set()
-            left, self._at_end = self._at_end, set()
-        for act in left:
-            act()
+        self.ending.come()
         outputs = mentioned(result)
         message = None if error is None or self._values == "none" else message_of(error)
         last = {
@@ -132,24 +129,9 @@ class RunLog:
         if self._events is not None:
             self._events.run_ended(outputs, None if error is None else Failure.of(error, message))
 
-    @contextlib.contextmanager
-    def at_end(self, act: Callable[[], None]) -> Iterator[None]:
-        """Call `act`, on another thread, if the run ends while the body runs; at once if it has ended before."""
-        with self._lock:
-            is_over = self._over.is_set()
-            if not is_over:
-                self._at_end.add(act)
-        if is_over:
-            act()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_end.discard(act)
-
     def pause(self, seconds: float) -> bool:
         """Wait until the time is over, or the run; return whether the run goes on."""
-        return not self._over.wait(seconds)
+        return self.ending.pause(seconds)
 
     @contextlib.contextmanager
     def step(self, function: str, given: dict[str, Any], code: RecordedFunction | None = None) -> Iterator[StepNote]:
@@ -269,7 +251,7 @@ class RunLog:
                 raise
         # A step that the end of the run finds unwritten needs no record of its own: an object takes a store longer than
         # all else of a short step. One that is written already, or is told by another process, keeps its record.
-        is_spare = self._over.is_set() and not note.is_going_on and note.told is None
+        is_spare = self.ending.is_over and not note.is_going_on and note.told is None
         text = note.record_beside_run(self.storage, self._functions, self._room if is_spare else 0)
         if text is None:
             self._room -= len(note.repeated or b"")
