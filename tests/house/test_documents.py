@@ -122,6 +122,27 @@ def files_linked(path):
     }
 
 
+def modules_named(path):
+    """Return the paths of our modules in the text of a document, whole or from some folder on."""
+    named = re.findall(r"`([\w/]+/\w+\.py)`", BLOCK.sub("", path.read_text()))
+    return {name for name in named if "/_actorc/" not in name}  # where an installation has its copies
+
+
+def test_every_module_that_a_document_names_is_there():
+    folders = ("actorc", "benchmarks", "examples", "generators", "lucas_storage", "requirements", "tests")
+    there = [f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    # that page lists scripts of other repositories
+    documents = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "docs" / "compatibility.md"}
+    missing = {
+        (document.name, name)
+        for document in documents
+        for name in modules_named(document)
+        if not any(path.endswith("/" + name) for path in there)
+    }
+
+    assert missing == set()
+
+
 @pytest.mark.parametrize("chinese", TRANSLATIONS, ids=lambda path: path.name)
 def test_a_document_in_chinese_keeps_step(chinese):
     english = chinese.with_name(re.sub(r"\.zh(-CN)?\.md$", ".md", chinese.name))
