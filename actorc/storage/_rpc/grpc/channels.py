@@ -10,6 +10,7 @@ import grpc
 
 from actorc import _http_proxies, fork_hooks
 from actorc.storage._rpc.transport import CallFailedError, closed
+from actorc.storage._wire import frame_memory
 from actorc.storage._wire.tls import read_pem
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError
@@ -131,6 +132,7 @@ class Channels:
 
 
 def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
+    frame_memory.keep()
     settings = (
         *_CHANNEL_OPTIONS,
         *_http_proxies.channel_options(endpoint),
