@@ -9,8 +9,9 @@ from typing import Final
 
 import grpc
 
+from actorc.storage._wire import frame_memory
 from actorc.storage._wire.tls import read_pem
-from actorc.storage.rules import MAX_MESSAGE_SIZE
+from actorc.storage.rules import MAX_MESSAGE_SIZE, MiB
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.service.call_flow import MAX_HEADERS
@@ -27,6 +28,10 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     # else peers that connect and never call hold a descriptor each for ever; clients reconnect by themselves
     ("grpc.max_connection_idle_ms", 5 * 60_000),
+    # Bytes that gRPC takes of an upload before they are asked for. By default it finds out how many the link can carry,
+    # which on one machine is many: an upload that waits for the disk held 16 MiB and more in memory, each of them.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 2 * MiB),
 )
 
 
@@ -62,6 +67,7 @@ class GrpcServer:
         # a logger keeps one of equal filters
         logging.getLogger("grpc._cython.cygrpc").addFilter(_unreadable_headers)
         self._credentials = credentials
+        frame_memory.keep()
         # else a second server on the same port would share it silently
         self._server = grpc.server(calls, options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port))))
         self._server.add_generic_rpc_handlers(handlers)

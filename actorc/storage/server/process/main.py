@@ -21,6 +21,7 @@ from actorc.tracing import setup
 
 from .announcement import announced, occupied
 from .descriptor_limit import raise_limit
+from .heap_limit import limit_heaps
 from .ports import reserve
 from .shutdown import ShutdownFlag, stop_on_signals, stop_when_unlocked
 from .supervisor import Supervisor
@@ -59,6 +60,7 @@ def serve(
     # stored data is for clients of the server; other users of the machine must not read the files
     os.umask(0o077)
     raise_limit()
+    limit_heaps()
     setup.set_up(setup.SERVER)
     shutdown = ShutdownFlag()
     with ExitStack() as stack:

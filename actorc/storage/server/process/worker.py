@@ -28,6 +28,7 @@ from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.telemetry import log_output
 from actorc.tracing import setup
 
+from .heap_limit import limit_heaps
 from .shutdown import ShutdownFlag
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ _EXIT_SECONDS: Final = 5.0
 
 def main() -> int:
     """Serve until SIGTERM or the end of the supervisor; return the exit code."""
+    limit_heaps()
     # Ctrl-C signals the whole process group; the supervisor decides and sends SIGTERM
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shutdown, orphaned = ShutdownFlag(), threading.Event()
