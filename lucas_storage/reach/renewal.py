@@ -56,7 +56,8 @@ def renew(storage: ArtifactStore, ref: ArtifactRef) -> None:
 def renew_taken(mentions: Iterable[object]) -> None:
     """Renew artifacts that a run or a step is given, so that no collection removes them before the record is written.
 
-    Those that this run stored, or this process looked at lately, as nearly all are, cost nothing; another one costs a
+    Of a step outside of any run, which has no record, they stay for a quarter of the grace period at least. Those that
+    this run stored, or this process looked at lately, as nearly all are, cost nothing; another one costs a
     call, and what it reaches is renewed only if it is old itself. What cannot be renewed, since it is gone or the key
     may only read, is left to the step, which finds out when it loads it.
 
@@ -72,7 +73,7 @@ def renew_taken(mentions: Iterable[object]) -> None:
 def _renew_one_taken(ref: ArtifactRef) -> None:
     try:
         storage = store_for(ref.store)
-        if ref.bucket != storage.bucket or storage.is_young(ref) or _was_stored_by_this_run(storage, ref):
+        if ref.bucket != storage.bucket or storage.is_young(ref) or _was_stored_lately(storage, ref):
             return
         if storage.is_old(storage.head_object(ref.bucket, ref.key)["last_modified"]):
             renew(storage, ref)
@@ -82,9 +83,12 @@ def _renew_one_taken(ref: ArtifactRef) -> None:
     storage.found_young(ref)
 
 
-def _was_stored_by_this_run(storage: ArtifactStore, ref: ArtifactRef) -> bool:
-    """Return whether the current run stored an artifact, on any machine, and began lately, so that it is young."""
-    if ref.run is None or ref.run != current.run_id() or not is_ulid(ref.run):
+def _was_stored_lately(storage: ArtifactStore, ref: ArtifactRef) -> bool:
+    """Return whether the current run stored an artifact, on any machine, and began lately, so that it is young.
+
+    Outside of a run, the one that the reference names counts: engines do not tell all workers which run they work for.
+    """
+    if ref.run is None or ref.run != (current.run_id() or ref.run) or not is_ulid(ref.run):
         return False
     # twice its age, since what was stored may have been nearly old, and was left as it was
     return not storage.is_old(datetime.fromtimestamp(2 * moment_of(ref.run) - time.time(), UTC))

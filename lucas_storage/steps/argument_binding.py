@@ -10,12 +10,26 @@ from typing import Any, Final
 
 from lucas_storage.engine import adapter
 from lucas_storage.refs import is_tagged
-from lucas_storage.values.annotations.annotation import ANY, REF, Annotation, DictOf, Either, Made, OrNone, Record
+from lucas_storage.values.annotations.annotation import (
+    ANY,
+    REF,
+    Annotation,
+    DictOf,
+    Either,
+    IteratorOf,
+    Made,
+    OrNone,
+    Record,
+    Word,
+    within,
+)
 
 from .contract import Contract
 
 _ENGINE_NAMES: Final = ("sessionID", "instanceID", "name")
 """Keys that ignis's executor adds to the dict of parameters; always together."""
+_LATE: Final = (REF, Word("lazyframe"), Word("dataset"))
+"""Annotations of values that are read, if at all, when the function asks."""
 
 
 class ArgumentBinder:
@@ -34,7 +48,14 @@ class ArgumentBinder:
         self._open = contract.more is not None
         self._more = contract.more or ANY
         self._takes_runtime = contract.takes_runtime
+        self._late = frozenset(each.name for each in parameters if _is_late(each.annotation))
         self.annotations: dict[str, Annotation] = {parameter.name: parameter.annotation for parameter in parameters}
+
+    def read_later(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return the arguments, as they travel, that the function gets as references, or as what reads one later."""
+        if not self._late:  # of most functions
+            return []
+        return [value for name, value in given.items() if name in self._late]
 
     def annotations_of(self, given: Mapping[str, Any]) -> Mapping[str, Annotation]:
         """Return the annotation of each argument, those that a ``**`` parameter takes included."""
@@ -131,3 +152,7 @@ def _may_be_a_dict(annotation: Annotation) -> bool:
 
 def _listed(names: Any) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+def _is_late(annotation: Annotation) -> bool:
+    return annotation in _LATE or isinstance(annotation, IteratorOf) or any(map(_is_late, within(annotation)))

@@ -216,6 +216,9 @@ class Step:
             return self._call_function(StorageRuntime(runtime, self._name, policy), **injected)
         annotations = self._binder.annotations_of(given)
         values = incoming.resolve(given, annotations, self._name, policy, self._classes)
+        late = self._binder.read_later(given)
+        if late and current.run_id() is None:  # otherwise it was renewed for the record
+            renew_taken(mentioned(late))
         attempt.stage = Stage.CALLING
         return self._call_function(**values, **injected)
 

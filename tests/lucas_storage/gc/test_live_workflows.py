@@ -122,6 +122,37 @@ def test_a_reference_that_stands_in_the_workflow_is_kept_as_well(store, clock, a
         assert run(literal) == 1000
 
 
+def test_what_a_step_outside_of_any_run_is_given_is_not_removed_while_it_works(store, clock, aged):
+    inner = store.put(b"x" * 1000)
+    ref = store.put({"parts": [inner], "text": "long " * 2000})
+
+    @with_storage
+    def size(data: ArtifactRef) -> int:
+        collected(store, clock), collected(store, clock)
+        return len(store.get(data)["parts"][0])
+
+    with storage_context(**aged()):
+        collected(store, clock)
+
+        assert size(data=ref.to_json()) == 1000
+        assert size(data=ref.to_json()) == 1000
+
+
+def test_a_step_outside_of_any_run_asks_nothing_of_what_a_run_stored_lately(store, aged, monkeypatch):
+    with current.run(first_at(time.time() - 0.1 * DAY)):
+        ref = store.put(b"x" * 1000)
+
+    @with_storage
+    def passed_on(data: ArtifactRef) -> ArtifactRef:
+        return data
+
+    with storage_context(**aged()):
+        asked = asking(monkeypatch)
+        passed_on(data=ref.to_json())
+
+    assert asked == []
+
+
 def test_what_an_old_artifact_refers_to_is_kept_with_it(store, clock, aged):
     inner = store.put(b"x" * 1000)
     outer = store.put({"parts": [inner], "text": "long " * 2000})
