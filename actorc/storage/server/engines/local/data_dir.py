@@ -18,6 +18,7 @@ from .disk import removal_pause
 from .disk.blobs import Blobs
 from .disk.fsops import FsOps
 from .disk.health import Health
+from .disk.home import Home
 from .disk.quarantine import Quarantine
 from .index import schema
 
@@ -56,6 +57,7 @@ class DataDirectory:
         self.removal_pause = removal_pause.path_of(self.root)
         self._fsops = fsops
         self._label: dict[str, object] = {}
+        self._home: Home | None = None
         self._make(self.root)
         # before anything is made, the lock among it: a directory that was named by mistake is left as it is
         shared_files.check_is_for_data(self.root)
@@ -64,6 +66,7 @@ class DataDirectory:
         try:
             self.store_id = self._identify(rebuilding=rebuilding)
             self._lay_out(rebuilding=rebuilding)
+            self._home = Home(self.root)
             # staged files in a shared directory may belong to a process that is still writing them
             if group is None:
                 self._clear_staging()
@@ -74,7 +77,7 @@ class DataDirectory:
     def open_blobs(self, health: Health, clock: Clock) -> Blobs:
         """Return the blobs of the directory, with those in quarantine; `clock` is in seconds since 1970-01-01 UTC."""
         quarantine = Quarantine(self.root / "quarantine", self._fsops, clock)
-        return Blobs(self.blobs, self.staging, quarantine, self._fsops, health)
+        return Blobs(self.blobs, self.staging, quarantine, self._fsops, health, self._home)
 
     def share(self) -> int:
         """Return the descriptor of the lock instead of releasing it; processes that inherit it share the directory.
@@ -96,6 +99,8 @@ class DataDirectory:
 
     def close(self) -> None:
         """Unlock the directory, unless it is shared."""
+        if self._home is not None:
+            self._home.close()
         if self._lock >= 0:
             os.close(self._lock)
 

@@ -18,6 +18,7 @@ from .errors import may_pass
 from .file_stamp import stamp_of
 from .fsops import FsOps
 from .health import Health
+from .home import Home
 from .quarantine import Quarantine, is_blob_name
 from .trailer import Trailer, read_trailer
 
@@ -38,15 +39,29 @@ class Blobs:
         quarantine: Blobs that the index does not know; on the same file system.
         fsops: The disk.
         health: Set read-only when a directory cannot be synced, since other objects have names in it.
+        home: The data directory; nothing is published in or moved within another one that has its path. None: no
+            server has it open.
     """
 
-    def __init__(self, root: Path, staging: Path, quarantine: Quarantine, fsops: FsOps, health: Health) -> None:
+    def __init__(
+        self, root: Path, staging: Path, quarantine: Quarantine, fsops: FsOps, health: Health, home: Home | None = None
+    ) -> None:
         self.root = root
         self.quarantine = quarantine
         self.staging = staging
         self.fsops = fsops
         self._health = health
+        self._home = home
         self._durable: set[Path] = set()  # directories whose own entries are known to be synced
+
+    def check_home(self) -> None:
+        """Check that the data directory is the one that was opened; else the engine becomes read-only.
+
+        Raises:
+            OSError: It was moved, or another one is in its place.
+        """
+        if self._home is not None:
+            self._home.check(self._health)
 
     def check_room(self, size: int) -> None:
         """Check that there is room for `size` more bytes.
@@ -69,6 +84,7 @@ class Blobs:
         try:
             return self.fsops.open(self.path(name))
         except FileNotFoundError:
+            self.check_home()
             kept = self.quarantine.find(name)
             if kept is None:
                 raise
@@ -151,6 +167,7 @@ class Blobs:
         Returns:
             The number of blobs moved, whose new names are synced.
         """
+        self.check_home()
         sources, targets, moved = set(), set(), 0
         for name in names:
             source = self.path(name)

@@ -132,6 +132,8 @@ class StagedBlob:
         self._fsops.sync(self._descriptor)
         self._path = self._blobs.accept(self._path, self.name)
         self._blobs.sync_directory(self._path.parent)
+        # behind the rename: whatever was in the place of the data directory until now has the file
+        self._blobs.check_home()
         # last, since the rename changes the ctime
         self.stamp = stamp_of(self._descriptor)
         self._published = True

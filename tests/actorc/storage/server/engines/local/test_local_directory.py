@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.errors import IntegrityError, ReadOnlyError, StorageError
 from actorc.storage.models import ListQuery
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local import LocalEngine, Rebuild
@@ -176,3 +176,40 @@ def test_a_truncated_blob_is_told_by_its_length(data, open_local):
         "large",
         f"{LARGE - 1} bytes are stored instead of {LARGE}",
     )
+
+
+def test_nothing_is_published_in_another_directory_that_took_the_place_of_this_one(
+    open_local, local, put, get, files, tmp_path
+):
+    put(local, "large", b"l" * LARGE)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    other = open_local()
+    other.create_bucket("bucket")
+    put(other, "other", b"o" * LARGE)
+    before = files(tmp_path / "data" / "blobs")
+
+    with pytest.raises(StorageError, match="the data directory was moved"):
+        put(local, "late", b"e" * LARGE)
+    with pytest.raises(ReadOnlyError, match="the data directory was moved"):
+        put(local, "small", b"small")
+    with pytest.raises(StorageError):
+        local.maintenance.accept()
+
+    assert files(tmp_path / "data" / "blobs") == before
+    assert get(other, "other") == b"o" * LARGE
+    assert other.maintenance.fsck() == []
+    local.close()
+    moved = open_local("moved")
+    assert keys(moved) == ["large"]
+    assert get(moved, "large") == b"l" * LARGE
+    assert moved.maintenance.fsck() == []
+
+
+def test_a_directory_that_was_moved_away_is_told_and_not_a_lost_object(local, put, get, tmp_path):
+    put(local, "large", b"l" * LARGE)
+    (tmp_path / "data").rename(tmp_path / "moved")
+
+    with pytest.raises(StorageError, match="the data directory was moved") as raised:
+        get(local, "large")
+
+    assert not isinstance(raised.value, IntegrityError)
