@@ -143,15 +143,7 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
     with parquet.ParquetFile(arrow.PythonFile(pages, mode="r"), buffer_size=_BUFFER, pre_buffer=False) as whole:
         schema, rows = whole.schema_arrow, whole.metadata.num_rows
         if not whole.metadata.num_row_groups:
-            names = tuple(schema.names[:COLUMNS])
-            facts = _facts(schema, {"rows": str(rows)})
-            return TableHead(
-                facts=facts,
-                width=len(schema),
-                names=names,
-                complete=len(names) == len(schema),
-                columns=_columns(schema, [None] * len(names)),
-            )
+            return _empty(schema, {"rows": str(rows)})
         wanted = chunks_of(groups[0], schema.names[:COLUMNS])
         decoded = sum(max(0, chunk.uncompressed) for chunk in wanted)
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
@@ -167,6 +159,18 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
         if not statistics:
             return head
         return replace(head, columns=parquet_statistics.with_footer(head.columns, groups))
+
+
+def _empty(schema: Any, facts: dict[str, str]) -> TableHead:
+    """Return the head of a table that has no rows."""
+    names = tuple(schema.names[:COLUMNS])
+    return TableHead(
+        facts=_facts(schema, facts),
+        width=len(schema),
+        names=names,
+        complete=len(names) == len(schema),
+        columns=_columns(schema, [None] * len(names)),
+    )
 
 
 def checked_groups(stored: Any) -> list[list[Chunk]]:

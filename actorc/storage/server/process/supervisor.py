@@ -85,10 +85,8 @@ class Supervisor:
             InvalidParameterError: A port is taken or not allowed, or the engine lives in one process.
             StorageError: The engine cannot be opened.
         """
-        self._keyring = keyring = Keyring(
-            self._options.keys_file, required=self._options.keys is not None, own=self._own
-        )
-        self._is_open = keyring.is_open
+        self._keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
+        self._is_open = self._keyring.is_open
         # clients of a killed server hold its port while they wait for this one
         listen = self._reserved(self._options.listen, among_clients=True)
         http = self._reserved_http()
@@ -99,27 +97,7 @@ class Supervisor:
         # bound once as well: whichever worker is free accepts, and one that replaces another does from its start
         shared = self._bound_socket(listen)
         order = _order(replace(self._options, listen=listen, http=http), lock, shared, self._own, metrics)
-
-        def started() -> WorkerProcess:
-            # a worker that replaces another one must not be open because the file of keys is gone since
-            known = order | {"was_closed": not keyring.is_open}
-            return WorkerProcess(json.dumps(known).encode() + b"\n", descriptors, metrics)
-
-        descriptors = [lock] if shared is None else [lock, shared]
-        self._slots = [
-            WorkerSlot(
-                number,
-                started,
-                self._silence,
-                replaced=lambda: record_restart(Path(metrics)),
-            )
-            for number in range(self._options.workers)
-        ]
-        # all are started before the first is awaited, so that they start in parallel
-        for slot in self._slots:
-            slot.begin()
-        for slot in self._slots:
-            self.http_endpoint = slot.run()
+        self._begin_workers(order, [lock] if shared is None else [lock, shared], metrics, self._keyring)
         return listen
 
     def stop(self) -> None:
@@ -139,6 +117,24 @@ class Supervisor:
         """Kill every worker at once. A signal handler may call it: it takes no lock."""
         for slot in self._slots:
             slot.kill()
+
+    def _begin_workers(self, order: dict[str, Any], descriptors: list[int], metrics: str, keyring: Keyring) -> None:
+        """Start the workers, each with the order and the descriptors; return once every one serves."""
+
+        def started() -> WorkerProcess:
+            # a worker that replaces another one must not be open because the file of keys is gone since
+            known = order | {"was_closed": not keyring.is_open}
+            return WorkerProcess(json.dumps(known).encode() + b"\n", descriptors, metrics)
+
+        self._slots = [
+            WorkerSlot(number, started, self._silence, replaced=lambda: record_restart(Path(metrics)))
+            for number in range(self._options.workers)
+        ]
+        # all are started before the first is awaited, so that they start in parallel
+        for slot in self._slots:
+            slot.begin()
+        for slot in self._slots:
+            self.http_endpoint = slot.run()
 
     def _reserved(self, address: str, *, among_clients: bool = False) -> str:
         held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)

@@ -60,6 +60,14 @@ class Metrics:
         self._bytes = Counter(
             "storage_object_bytes", "Bytes of objects that went in or out", ["direction"], registry=self._registry
         )
+        self._watch(access_log, watched)
+        access_log.listeners.append(self._count)
+        if shared is not None:
+            # daemon: it ends with the worker
+            threading.Thread(target=self._refresh_at_times, name="metrics", daemon=True).start()
+
+    def _watch(self, access_log: AccessLog, watched: WatchedServer) -> None:
+        """Make the gauges: numbers that are looked up for each page, and of other workers every second."""
         self._gauge("storage_transfers", "Uploads and downloads under way", lambda: access_log.transfers, "livesum")
         healthy = "1 if the engine accepts changes, else 0"
         self._gauge("storage_engine_healthy", healthy, watched.is_healthy, "livemin")
@@ -70,10 +78,6 @@ class Metrics:
         self._gauge("storage_cpu_seconds", "Processor seconds that the server has used", _cpu_seconds, "sum")
         if _MEMORY.exists():
             self._gauge("storage_resident_memory_bytes", "Memory that the server has now", _memory, "livesum")
-        access_log.listeners.append(self._count)
-        if shared is not None:
-            # daemon: it ends with the worker
-            threading.Thread(target=self._refresh_at_times, name="metrics", daemon=True).start()
 
     def page(self) -> bytes:
         """Return all metrics in the text format of Prometheus; gauges of other workers may be a second old."""
