@@ -18,7 +18,7 @@ from lucas_storage.cli.uris import SCHEME, Target, is_target, prefix
 
 from . import local_files, moving
 from .destinations import BucketDestination, FileDestination, Options
-from .queue import Transfer
+from .queue import Transfer, TransferQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,27 @@ class CopyPlan:
         target = prefix(text)
         return _Source(text, target, globbing.is_pattern(self._session.client(target.store), target))
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the destination is a file or a folder."""
-        return isinstance(self._there, FileDestination)
+    def queue(self, *, jobs: int, quiet: bool, dry_run: bool, asking: bool) -> TransferQueue:
+        """Return the queue for the transfers, which warns before them if something can be lost.
 
-    def caution(self) -> str:
+        Args:
+            jobs: Transfers at the same time.
+            quiet: Whether nothing but failures is shown.
+            dry_run: Whether transfers are only named.
+            asking: Whether each replacement is asked for.
+        """
+        return TransferQueue(
+            self._session,
+            many=self.many,
+            jobs=jobs,
+            quiet=quiet,
+            dry_run=dry_run,
+            asking=asking,
+            caution=self._caution(),
+            telling=isinstance(self._there, FileDestination),
+        )
+
+    def _caution(self) -> str:
         """Return what a person should know before the first transfer; empty if nothing can be lost."""
         if self.many and not self._options.no_clobber and isinstance(self._there, BucketDestination):
             for source in self._sources:

@@ -65,16 +65,7 @@ def cp(
         _copy_stream(session, sources, destination, options, dry_run=dry_run, quiet=quiet)
         return
     plan = CopyPlan(session, sources, destination, options)
-    queue = TransferQueue(
-        session,
-        many=plan.many,
-        jobs=jobs,
-        quiet=quiet,
-        dry_run=dry_run,
-        asking=interactive,
-        caution=plan.caution(),
-        telling=plan.is_local,
-    )
+    queue = plan.queue(jobs=jobs, quiet=quiet, dry_run=dry_run, asking=interactive)
     queue.run(plan.transfers())
     queue.tell("copied", since)
     queue.close()

@@ -12,7 +12,6 @@ from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers.copy_plan import CopyPlan
 from lucas_storage.cli.transfers.destinations import Options
 from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
-from lucas_storage.cli.transfers.queue import TransferQueue
 
 
 @click.command(cls=FilteredCommand)
@@ -54,16 +53,7 @@ def mv(
     since = time.monotonic()
     options = Options(recursive=recursive, no_clobber=no_clobber, chosen=chosen, removing=True)
     plan = CopyPlan(session, sources, destination, options)
-    queue = TransferQueue(
-        session,
-        many=plan.many,
-        jobs=jobs,
-        quiet=quiet,
-        dry_run=dry_run,
-        asking=interactive,
-        caution=plan.caution(),
-        telling=plan.is_local,
-    )
+    queue = plan.queue(jobs=jobs, quiet=quiet, dry_run=dry_run, asking=interactive)
     queue.run(plan.transfers())
     if not dry_run:
         plan.remove_empty_folders()
