@@ -7,14 +7,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Final, NamedTuple
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ObjectAttributes, ObjectInfo
-from actorc.storage.rules import is_utf8
 from actorc.storage.server.engines.etags import etag_of
 from actorc.storage.server.engines.times import utc
+
+from .stored_fields import GREATEST_GENERATION, LAST_US, number, texts
 
 # letters and digits alone: Azure takes no hyphen in a name, and proxies drop headers with an underscore
 _GENERATION: Final = "acsgeneration"
@@ -31,10 +31,6 @@ _MAX_METADATA: Final = 1792
 _MAX_WITH_BEFORE: Final = 1920
 """Bytes of names and values with those of calls before; S3 takes 2 KiB, which no record may exceed for their sake."""
 _MOST_BEFORE: Final = 8
-_GREATEST_GENERATION: Final = (1 << 63) - 1
-"""What a message can hold."""
-_LAST_US: Final = 253_402_300_799_999_999
-"""Microseconds from 1970 to the end of the year 9999, the last that Python can name."""
 _VISIBLE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
@@ -86,17 +82,16 @@ class Record:
         """Return the fields that the store holds; None if this service did not write the object."""
         try:
             return cls(
-                generation=_number(attributes[_GENERATION], _GREATEST_GENERATION),
-                written_us=_number(attributes[_WRITTEN], _LAST_US),
-                crc32c=_number(attributes[_CRC32C], 0xFFFF_FFFF, base=16),
+                generation=number(attributes[_GENERATION], GREATEST_GENERATION),
+                written_us=number(attributes[_WRITTEN], LAST_US),
+                crc32c=number(attributes[_CRC32C], 0xFFFF_FFFF, base=16),
                 content_type=attributes[_CONTENT_TYPE],
-                metadata=_decoded(attributes.get(_METADATA, "{}")),
+                metadata=texts(json.loads(attributes.get(_METADATA, "{}"))),
                 call=attributes.get(_CALL, ""),
                 request=bytes.fromhex(attributes[_REQUEST]) if _REQUEST in attributes else None,
                 before=_earlier(attributes.get(_BEFORE, "")),
             )
         except (KeyError, ValueError, RecursionError):
-            # others may write into the store: what is not of this form must not fail the listing that it stands in
             return None
 
     def made_before(self, call: str) -> EarlierCall | None:
@@ -136,23 +131,6 @@ def _fitting(before: Sequence[EarlierCall], kept: Mapping[str, str]) -> str:
     while texts and used + len(",".join(texts)) > _MAX_WITH_BEFORE:
         texts.pop()
     return ",".join(texts)
-
-
-def _number(text: str, greatest: int, base: int = 10) -> int:
-    number = int(text, base)
-    if not 0 <= number <= greatest:
-        raise ValueError("a number of a record is out of its range")
-    return number
-
-
-def _decoded(text: str) -> dict[str, str]:
-    found = json.loads(text)
-    # texts that no message can hold are no metadata either
-    if not isinstance(found, dict) or not all(
-        isinstance(each, str) and is_utf8(each) for each in chain(*found.items())
-    ):
-        raise ValueError("metadata are names and texts")
-    return found
 
 
 def _earlier(text: str) -> tuple[EarlierCall, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo, UploadInfo, UploadPage
-from actorc.storage.rules import MAX_CHUNK_SIZE
+from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_PARTS, KiB
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
 from actorc.storage.server.engines.errors import upload_missing
@@ -28,11 +28,14 @@ from .object_metadata import call_id
 from .object_store import Backend
 from .publish import Publisher, Target, current_etag
 from .spool import Spool
+from .stored_fields import LAST_US, number, texts
 
 _ID: Final = re.compile(r"[0-9a-f]{48}")
 _PART: Final = re.compile(r"(\d{5})-([0-9a-f]{16})-([0-9a-f]{8})")
 _DESCRIPTION: Final = "upload"
 """Name of the object that describes an upload, beside its parts."""
+_MAX_DESCRIPTION: Final = 128 * KiB
+"""Bytes of a description: the longest key and all metadata that the rules allow, as JSON escapes them."""
 _BATCH: Final = 1000
 
 
@@ -57,12 +60,17 @@ class UploadDescription(NamedTuple):
         return json.dumps(plain).encode()
 
     @classmethod
-    def decoded(cls, data: bytes) -> UploadDescription:
-        """Return the upload that `encoded` serialized."""
-        plain: dict[str, Any] = json.loads(data)
-        attributes = ObjectAttributes(content_type=plain["content_type"], metadata=plain["metadata"])
-        condition = Condition(if_absent=plain["if_absent"], if_match=plain["if_match"])
-        return cls(plain["key"], plain["created_us"], attributes, condition)
+    def decoded(cls, data: bytes) -> UploadDescription | None:
+        """Return the upload that `encoded` serialized; None if the data are of another form."""
+        try:
+            plain: dict[str, Any] = json.loads(data)
+            key, content_type, etag = plain["key"], plain["content_type"], plain["if_match"]
+            texts({"key": key, "content_type": content_type, "if_match": etag or ""})
+            attributes = ObjectAttributes(content_type=content_type, metadata=texts(plain["metadata"]))
+            condition = Condition(if_absent=bool(plain["if_absent"]), if_match=etag)
+            return cls(key, number(str(plain["created_us"]), LAST_US), attributes, condition)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
 
 
 class Part(NamedTuple):
@@ -249,8 +257,11 @@ class Uploads:
         check_precondition(condition, current_etag(self._publisher.find(bucket, key)), bucket, key)
 
     def _load(self, bucket: str, upload_id: str) -> UploadDescription | None:
+        """Return an upload; None if there is none, or what is stored in its place is no description of one."""
         found = self._backend.get(self._at(bucket, upload_id, _DESCRIPTION)) if _ID.fullmatch(upload_id) else None
-        return None if found is None else UploadDescription.decoded(b"".join(found.body))
+        if found is None or found.size > _MAX_DESCRIPTION:
+            return None
+        return UploadDescription.decoded(b"".join(found.body))
 
     def _at(self, bucket: str, upload_id: str, what: str) -> str:
         return f"{self._names.upload(bucket, upload_id)}/{what}"
@@ -270,7 +281,11 @@ def _part(name: str, size: int) -> Part | None:
     found = _PART.fullmatch(name.rpartition("/")[2])
     if found is None:
         return None
-    return Part(_part_info(int(found[1]), size, int(found[2], 16), int(found[3], 16)), name)
+    try:
+        generation, part = number(found[2], LAST_US, base=16), number(found[1], MAX_PARTS)
+    except ValueError:
+        return None
+    return Part(_part_info(part, size, generation, int(found[3], 16)), name)
 
 
 def _part_info(number: int, size: int, generation: int, crc: int) -> PartInfo:

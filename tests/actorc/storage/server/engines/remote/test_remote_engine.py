@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -530,6 +531,55 @@ def test_a_forged_description_in_the_store_is_no_object_and_fails_no_listing(ove
     assert names(engine) == ["own"]
     with pytest.raises(ObjectNotFoundError):
         engine.head("bucket", "forged")
+
+
+UPLOAD = {"key": "key", "created_us": 1, "content_type": "a/b", "metadata": {}, "if_absent": False, "if_match": None}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"",
+        b"[]",
+        b"[" * 20_000,
+        b"{}",
+        b" " * (1 << 20) + json.dumps(UPLOAD).encode(),
+        *(
+            json.dumps({**UPLOAD, **other}).encode()
+            for other in (
+                {"key": 1},
+                {"key": "\ud800"},
+                {"created_us": 1 << 80},
+                {"created_us": "x"},
+                {"metadata": {"a": 1}},
+                {"metadata": None},
+                {"content_type": None},
+                {"if_match": ["x"]},
+            )
+        ),
+    ],
+    ids=lambda forged: repr(forged[-120:-70]),
+)
+def test_a_forged_upload_in_the_store_is_none_and_fails_no_listing(over, forged):
+    store = Store()
+    engine = over(store)
+    own = engine.create_upload("bucket", "key", ObjectAttributes())
+    forger = "f" * 48
+    store.put(f".uploads/bucket/{forger}/upload", forged, {})
+
+    assert [each.upload_id for each in engine.list_uploads("bucket").uploads] == [own]
+    with pytest.raises(UploadNotFoundError):
+        engine.list_parts("bucket", "key", forger)
+
+
+def test_forged_parts_in_the_store_are_none(over):
+    store = Store()
+    engine = over(store)
+    own = engine.create_upload("bucket", "key", ObjectAttributes())
+    for name in ("99999-0000000000000001-00000000", "00001-ffffffffffffffff-00000000"):
+        store.put(f".uploads/bucket/{own}/{name}", b"data", {})
+
+    assert engine.list_parts("bucket", "key", own) == []
 
 
 def test_a_listing_without_details_asks_for_no_object(over, put):
