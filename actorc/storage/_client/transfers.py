@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._transfer import download_target, upload_source
+from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import DownloadResult, ObjectHead, PutResult
 
 from . import arguments
@@ -206,19 +207,27 @@ class TransferMethods(Session):
         from actorc.storage._transfer import (  # noqa: PLC0415  # load the checksum library
             file_download,
             first_stream,
+            replaced_objects,
             resumable_part_file,
         )
 
-        # a download that goes on needs few of the bytes: a stream of all would bring its window of them for nothing
-        deferred = resumable_part_file.is_begun(path, bucket, key)
-        with first_stream.FirstStream(self._remote, bucket, key, deadline.left(), deferred=deferred) as first:
-            if first.info.size < self.PARALLEL_FROM:
-                _write_file(path, first.pieces(), first.info.size, overwrite=overwrite, progress=progress)
-            else:
-                file_download.download(
-                    self._remote, first, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
-                )
-            return result_dicts.download_result(first.info, str(path))
+        if progress is not None:
+            progress = replaced_objects.never_less(progress)
+        for _ in range(replaced_objects.BEGINNINGS):
+            # one that goes on needs few of the bytes: a stream of all would bring its window of them for nothing
+            deferred = resumable_part_file.is_begun(path, bucket, key)
+            with first_stream.FirstStream(self._remote, bucket, key, deadline.left(), deferred=deferred) as first:
+                try:
+                    if first.info.size < self.PARALLEL_FROM:
+                        _write_file(path, first.pieces(), first.info.size, overwrite=overwrite, progress=progress)
+                    else:
+                        file_download.download(
+                            self._remote, first, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
+                        )
+                    return result_dicts.download_result(first.info, str(path))
+                except ObjectNotFoundError as error:
+                    gone = error  # nothing was handed over, so that a later generation will do
+        raise replaced_objects.replaced(gone) from gone
 
     def _copy_object(
         self, files: ObjectFiles, path: Path, *, overwrite: bool, progress: Progress | None, timeout: float | None

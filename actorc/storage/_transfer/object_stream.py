@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from actorc.storage._rpc.payload import Download
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._wire.checksum import combine, crc32c
-from actorc.storage.errors import IntegrityError, ResourceExhaustedError
+from actorc.storage.errors import IntegrityError, ObjectNotFoundError, ResourceExhaustedError
 from actorc.storage.models import WHOLE, ByteRange, ObjectInfo
 from actorc.storage.rules import MiB
 
+from .replaced_objects import replaced
 from .segments_ahead import SegmentsAhead, Stream
 from .stream_count import StreamCount
 
@@ -96,7 +97,16 @@ class ObjectStream:
 
         Raises:
             IntegrityError: The bytes are damaged where they are stored.
+            ObjectNotFoundError: There is none, or it was replaced meanwhile, and the store keeps no former generation.
         """
+        try:
+            yield from self._pieces()
+        except ObjectNotFoundError as error:
+            if not self.received or self._generation is not None:
+                raise
+            raise replaced(error) from error
+
+    def _pieces(self) -> Generator[bytes | memoryview, None, None]:
         self._deadline = Deadline(self._timeout)
         download = Download(self._part, self._generation)
         stream = self._remote.read(self._bucket, self._key, download, if_match=self._if_match, timeout=self._timeout)
