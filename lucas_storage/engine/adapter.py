@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from actorc.storage.context_variables import bound
+from lucas_storage.class_names import package_of
 
 REQUIRED: Final = object()
 """The default of an input that has none."""
@@ -199,8 +200,8 @@ def _default(graph: Any, place: Any) -> Any:
 
 
 def _is_embedded(context: Any) -> bool:
-    return type(context).__module__.startswith("lucas_storage.")
+    return package_of(type(context)) == "lucas_storage"
 
 
 def _is_ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] in _PACKAGES
+    return package_of(kind) in _PACKAGES

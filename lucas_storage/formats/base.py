@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 from actorc.storage.buffers import flat_view
 from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage import limits
+from lucas_storage.class_names import package_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 from lucas_storage.refs import digest_of
 
@@ -270,7 +271,7 @@ def package(name: str, extra: str) -> Any:
 def is_loaded(value: object, package_name: str) -> bool:
     """Return whether the class of `value` comes from a package, without importing it."""
     # By the loaded modules: a value of a package cannot exist before the package is imported.
-    return type(value).__module__.partition(".")[0] == package_name and package_name in sys.modules
+    return package_of(type(value)) == package_name and package_name in sys.modules
 
 
 def not_mine(format_id: str, value: object, instead: str) -> NoFormatError:

@@ -69,7 +69,7 @@ class SparseFormat(Format):
         """Return whether `value` is a sparse matrix or array of scipy's own classes, and of numbers."""
         return (
             is_loaded(value, "scipy")
-            and type(value).__module__.startswith("scipy.sparse.")
+            and str(type(value).__module__).startswith("scipy.sparse.")
             and _layout(type(value).__name__) is not None
             and value.dtype.kind in _KINDS  # type: ignore[attr-defined]
         )

@@ -26,6 +26,8 @@ from lucas_storage.values.annotations.annotation import (
 
 from .contract import Contract
 
+_BUNDLE: Final = "params"
+"""The parameter to which the actor platform passes all inputs, as one dict."""
 _ENGINE_NAMES: Final = ("sessionID", "instanceID", "name")
 """Keys that ignis's executor adds to the dict of parameters; always together."""
 _LATE: Final = (REF, Word("lazyframe"), Word("dataset"))
@@ -86,13 +88,20 @@ class ArgumentBinder:
         """
         if not args:
             # Nothing at all is no dict of inputs: engines that pass one dict pass an empty one.
-            return self._fitted(kwargs) if kwargs else self._checked({})
+            return self._by_keywords(kwargs)
         if len(args) > 1 or kwargs:
             return self._checked(self._positional(args, kwargs))
         given = args[0].input() if adapter.is_runtime(args[0]) else args[0]
         if type(given) is dict and not is_tagged(given):
             return self._fitted(given)
         return self._checked(self._positional((given,), {}))
+
+    def _by_keywords(self, given: dict[str, Any]) -> Mapping[str, Any]:
+        # Engines pass all inputs as one dict by position, and by keywords to a parameter of this name alone. Any other
+        # keyword that is no parameter is a mistake in a call of the user's own.
+        if given and self._names == (_BUNDLE,):
+            return self._fitted(given)
+        return self._checked(given if self._fits(given) else self._without_engine_names(given))
 
     def _fitted(self, given: dict[str, Any]) -> Mapping[str, Any]:
         """Return a dict by name if its keys are the parameters; else as the value of the only parameter."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Self, TypedDict
 
+from lucas_storage.class_names import package_of
 from lucas_storage.values.annotations.annotation import ANY, Annotation
 from lucas_storage.values.annotations.first_version import in_first_version
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
@@ -144,6 +145,6 @@ class Contract:
 def contract_of_shim(value: object) -> ShippedContract | None:
     """Return the contract of a decorated function, None if `value` is none; by its class, which stands layers above."""
     kind = type(value)
-    is_shim = kind.__name__ == "Shim" and kind.__module__.startswith("lucas_storage.")
+    is_shim = kind.__name__ == "Shim" and package_of(kind) == "lucas_storage"
     contract: ShippedContract | None = getattr(value, "_contract", None) if is_shim else None
     return contract

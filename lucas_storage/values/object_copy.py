@@ -12,6 +12,7 @@ from datetime import timezone
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from lucas_storage.class_names import package_of
 from lucas_storage.containers import class_fields, field_names
 from lucas_storage.refs import TAG
 
@@ -67,7 +68,7 @@ def _is_copied_by_python(kind: Any, value: object) -> bool:
     if is_unchanging(kind):
         return True
     # References are dataclasses, and are loaded where data is; other objects of this package are there to be shared.
-    if kind.__module__.partition(".")[0] in SHARED:
+    if package_of(kind) in SHARED:
         return False
     if kind.__reduce__ is not object.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__:
         return False

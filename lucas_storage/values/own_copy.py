@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Any, Final
 
 from actorc.storage.rules import is_utf8
+from lucas_storage.class_names import package_of
 from lucas_storage.formats.pickling import copied
 from lucas_storage.limits import JSON_DEPTH
 
@@ -66,7 +67,7 @@ def own_leaf(value: Any, copies: dict[int, Any] | None = None) -> Any:
     kind = type(value)
     if is_unchanging(kind) or isinstance(value, Iterator) or is_open_file(value):
         return value
-    home = kind.__module__.partition(".")[0]
+    home = package_of(kind)
     if home in SHARED:
         return value
     known = {} if copies is None else copies

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Final
 
+from lucas_storage.class_names import package_of
 from lucas_storage.engine import adapter
 from lucas_storage.formats import format_for
 from lucas_storage.formats.base import type_name
@@ -167,7 +168,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return is_ready(value, "ndarray") or type(value).__module__.partition(".")[0] == "numpy"
+    return is_ready(value, "ndarray") or package_of(type(value)) == "numpy"
 
 
 def _is_table(value: Any) -> bool:

@@ -182,6 +182,20 @@ def test_a_call_without_anything_lacks_the_single_parameter():
     assert keys(runtime({})) == []
 
 
+def test_a_keyword_that_is_no_parameter_is_refused_unless_the_parameter_is_for_all():
+    @with_storage
+    def halved(value=None):
+        return value
+
+    with pytest.raises(TypeError, match=r"^'halved' got 'vlaue', which it does not take; it takes 'value'$"):
+        halved(vlaue=4)
+    with pytest.raises(TypeError, match="got 'other', which it does not take"):
+        halved(value=4, other=1)
+    # By position it is a dict like any other, or that of an engine.
+    assert halved({"vlaue": 4}) == {"vlaue": 4}
+    assert halved(runtime({"vlaue": 4})) == {"vlaue": 4}
+
+
 def test_a_name_of_the_users_own_is_no_extra():
     assert keys({"name": 1, "size": 2}) == ["name", "size"]
 

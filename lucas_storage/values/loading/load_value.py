@@ -12,6 +12,7 @@ from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.rules import MiB
 from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.class_names import package_of
 from lucas_storage.errors import EmptyUpstreamError
 from lucas_storage.formats import format_by_id, format_for, holds_references, may_hold_references
 from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_become, type_name
@@ -167,7 +168,7 @@ def is_ready(value: object, word: str) -> bool:
     if word in _CLASSES:
         # By name, so that no package is imported to find out that a value is none of its classes.
         package, name = _CLASSES[word]
-        return any(cls.__name__ == name and cls.__module__.partition(".")[0] == package for cls in type(value).__mro__)
+        return any(cls.__name__ == name and package_of(cls) == package for cls in type(value).__mro__)
     if word == "path":
         return isinstance(value, PurePath)
     if word in ("binaryio", "textio"):

@@ -16,9 +16,15 @@ _ASKED: Final = ("readable", "seekable")
 
 
 def is_open_file(value: object) -> bool:
-    """Return whether `value` is a file object, open or closed, binary or text."""
+    """Return whether `value` is a file object, open or closed, binary or text.
+
+    An exception is none, even one that is the answer of a server as well, such as `urllib.error.HTTPError`: the step
+    that takes it is to see that something failed, and not the page that says so.
+    """
     if isinstance(value, io.IOBase):
         return True
+    if isinstance(value, BaseException):
+        return False
     # `closed` is looked at, and not only for: a placeholder of a workflow has every attribute.
     return type(getattr(value, "closed", None)) is bool and all(hasattr(value, name) for name in _ASKED)
 

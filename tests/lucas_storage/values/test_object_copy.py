@@ -202,3 +202,18 @@ def test_many_objects_are_copied_without_a_call_for_each():
     assert got == rows
     # One to leave it to pickle.
     assert calls < 2 * len(rows)
+
+
+def test_an_object_of_a_class_without_a_module_is_one_like_any_other():
+    class Made:
+        def __init__(self, items):
+            self.items = items
+
+    Made.__module__ = None
+
+    value = Made([1])
+    got = given([value])
+    got[0].items.append(2)
+
+    assert type(got[0]) is Made
+    assert value.items == [1]

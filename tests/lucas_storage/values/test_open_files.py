@@ -9,6 +9,8 @@ import gzip
 import io
 import os
 import tempfile
+from email.message import Message
+from urllib.error import HTTPError
 
 import pyarrow as pa
 import pytest
@@ -157,3 +159,17 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(storage, path):
         with pytest.raises(NoFormatError, match=reason) as caught:
             storage.put(file)
         assert type(file).__name__ in str(caught.value)
+
+
+def test_an_exception_that_is_a_response_as_well_is_an_exception(settings):
+    error = HTTPError("http://server/page", 404, "not found", Message(), io.BytesIO(b"a page"))
+
+    @with_storage
+    def failed():
+        return [error]
+
+    @with_storage
+    def seen(errors):
+        return type(errors[0]).__name__, errors[0].code, errors[0].reason
+
+    assert seen(failed()) == ("HTTPError", 404, "not found")
