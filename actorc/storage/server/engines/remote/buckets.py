@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from actorc.storage.content_types import DEFAULT_CONTENT_TYPE
-from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.errors import InvalidParameterError, ObjectNotFoundError
 from actorc.storage.models import BucketInfo
+from actorc.storage.rules import check_bucket
 from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
 from actorc.storage.server.engines.times import utc
@@ -104,7 +105,8 @@ class BucketMarkers:
 
     def names(self) -> list[str]:
         """Return the names of all buckets, in order."""
-        return [marker.name.rpartition("/")[2] for marker in self._backend.names(self._names.markers)]
+        found = (marker.name.rpartition("/")[2] for marker in self._backend.names(self._names.markers))
+        return list(filter(_is_bucket, found))
 
     def check(self, bucket: str) -> None:
         """Check that a bucket exists, or existed some seconds ago.
@@ -134,6 +136,15 @@ class BucketMarkers:
     def _load(self, bucket: str) -> Record | None:
         found = self._backend.head(self._names.marker(bucket))
         return None if found is None else Record.of(found.attributes)
+
+
+def _is_bucket(name: str) -> bool:
+    """Return whether a bucket can have this name; others may write into the store."""
+    try:
+        check_bucket(name)
+    except InvalidParameterError:
+        return False
+    return True
 
 
 def _info(bucket: str, record: Record) -> BucketInfo:

@@ -326,7 +326,11 @@ class RemoteEngine(Engine):
         if listed.found is None:
             return listed.name
         key = listed.name
-        current = self._publisher.find(bucket, key)
+        try:
+            current = self._publisher.find(bucket, key)
+        except InvalidParameterError:
+            # a name that this service can give to no object
+            return None
         return current.record.info(bucket, key, current.size) if current and current.record else None
 
     def _is_own(self, bucket: str, key: str) -> bool:

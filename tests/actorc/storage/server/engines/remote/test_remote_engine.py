@@ -572,6 +572,18 @@ def test_a_forged_upload_in_the_store_is_none_and_fails_no_listing(over, forged)
         engine.list_parts("bucket", "key", forger)
 
 
+def test_names_in_the_store_that_the_rules_forbid_are_no_objects_and_no_buckets(over, put):
+    store = Store()
+    engine = over(store)
+    put(engine, "own", b"data")
+    described = Record(generation=1, written_us=1, crc32c=1, content_type="text/plain").attributes()
+    store.put("bucket/" + "k" * 2000, b"data", described)
+    store.put(".buckets/NO BUCKET", b"", described)
+
+    assert names(engine) == ["own"]
+    assert [each.name for each in engine.buckets()] == ["bucket"]
+
+
 def test_forged_parts_in_the_store_are_none(over):
     store = Store()
     engine = over(store)
