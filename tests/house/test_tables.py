@@ -109,7 +109,7 @@ class Environment(dict):
         return default
 
 
-def test_the_commands():
+def test_the_page_of_commands_lists_every_command():
     expected = [row(f"`{name}`", command.get_short_help_str(200)) for name, command in commands(program)]
 
     assert expected == table("cli.md", "| command | |")
@@ -136,14 +136,14 @@ def test_the_commands_for_scripts_print_json():
     assert without <= {"run", "serve", "completion"}
 
 
-def test_the_exit_codes():
+def test_the_page_of_commands_lists_every_exit_code():
     expected = [row(str(code), meaning) for code, meaning in MEANINGS.items()]
 
     assert expected == table("cli.md", "| exit code | |")
     assert all(meaning in EXPLANATION for meaning in MEANINGS.values())
 
 
-def test_the_errors():
+def test_the_page_of_errors_lists_every_error():
     expected = [
         row(
             f"`{cls.__name__}`",
@@ -159,7 +159,7 @@ def test_the_errors():
     assert expected == table("errors.md", "| class | code | reason | gRPC status | retryable | |")
 
 
-def test_the_errors_of_the_plugin():
+def test_the_page_of_errors_lists_those_of_the_plugin():
     expected = [
         row(
             f"`{cls.__name__}`",

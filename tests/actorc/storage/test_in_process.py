@@ -79,6 +79,6 @@ def test_a_stream_to_the_server_is_refused(act):
         act().put_object("bucket", "large", bytes(2 * MiB))
 
 
-def test_its_time_ends(act):
+def test_a_call_beyond_its_time_fails(act):
     with pytest.raises(DeadlineExceededError, match="ask for less"):
         act(seconds=-1.0).list_buckets()

@@ -49,7 +49,7 @@ def interrupted(process):
         "lucas_storage.cli.uris",
     ],
 )
-def test_while_it_loads(start, module):
+def test_an_interrupt_while_a_command_loads_ends_it_without_a_traceback(start, module):
     process = start("ls", options=("-X", "importtime"))
     while (line := process.stderr.readline()).rpartition("|")[2].strip() != module:
         assert line
@@ -61,7 +61,7 @@ def test_while_it_loads(start, module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["cp", "mv"])
-def test_at_a_question(start, client, tmp_path, command):
+def test_an_interrupt_at_a_question_ends_it_and_changes_nothing(start, client, tmp_path, command):
     (tmp_path / "file").write_text("new")
     client.put_object("my-bucket", "file", b"old")
     process = start(command, "-i", "file", f"{HERE}/file")
@@ -75,7 +75,7 @@ def test_at_a_question(start, client, tmp_path, command):
 
 
 @pytest.mark.slow
-def test_while_it_prints(start, client):
+def test_an_interrupt_while_it_prints_ends_it_without_a_traceback(start, client):
     for number in range(300):
         client.put_object("my-bucket", f"{number:04}{'x' * 900}", b"")
     process = start("ls", "-r", "my-bucket")
