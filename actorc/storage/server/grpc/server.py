@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -33,6 +34,11 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 2 * MiB),
 )
+
+
+_MIN_CONNECTIONS: Final = 8
+_MAX_CONNECTIONS: Final = 2**31 - 1
+"""The largest number that an option can have."""
 
 
 class _UnreadableHeaders(logging.Filter):
@@ -69,7 +75,8 @@ class GrpcServer:
         self._credentials = credentials
         frame_memory.keep()
         # else a second server on the same port would share it silently
-        self._server = grpc.server(calls, options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port))))
+        port = ("grpc.so_reuseport", int(shares_port))
+        self._server = grpc.server(calls, options=(*_CHANNEL_OPTIONS, *_connection_limit(), port))
         self._server.add_generic_rpc_handlers(handlers)
 
     def bind(self, address: str) -> int:
@@ -89,6 +96,15 @@ class GrpcServer:
     def stop(self, seconds: float) -> threading.Event:
         """Take no more calls, and cancel those that run after `seconds`; return what is set when all have ended."""
         return self._server.stop(seconds)
+
+
+def _connection_limit() -> Sequence[tuple[str, int]]:
+    """Return the option that leaves half of the file descriptors to files and to HTTP, whoever connects."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return ()
+    # gRPC closes one more at once, and takes those that wait in the system's queue when others end
+    return (("grpc.max_allowed_incoming_connections", max(_MIN_CONNECTIONS, min(allowed // 2, _MAX_CONNECTIONS))),)
 
 
 def server_credentials(options: ServerOptions) -> grpc.ServerCredentials | None:

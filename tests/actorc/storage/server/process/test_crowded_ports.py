@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import select
 import signal
 import socket
 import ssl
@@ -237,6 +240,9 @@ def crowd_at(port):
 @pytest.mark.slow
 def test_a_process_out_of_descriptors_says_so_once_and_goes_on_when_it_has_some(narrow):
     process, client, address, http = narrow
+    # as if it had files open for the rest
+    pid = process.process.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 10, DESCRIPTORS))
     crowd = crowd_at(int(address.rpartition(":")[2]))
     process.said("out of file descriptors")
     waiting = socket.create_connection(("127.0.0.1", http), timeout=20)
@@ -284,4 +290,26 @@ def test_a_crowd_at_the_http_port_leaves_descriptors_for_everything_else(narrow)
 
     assert all(gone)
     assert answer.startswith(b"HTTP/1.1 200 ")
+    assert (code, "out of file descriptors" in said, "Traceback" in said) == (0, False, False)
+
+
+@pytest.mark.slow
+def test_a_crowd_at_the_grpc_port_leaves_descriptors_for_everything_else(narrow):
+    process, client, address, http = narrow
+    crowd = crowd_at(int(address.rpartition(":")[2]))
+    gone = select.select(crowd, [], [], 20)[0]
+    client.put_object("bucket", "large", bytes(3 * MiB))
+    with socket.create_connection(("127.0.0.1", http), timeout=20) as late:
+        late.sendall(HEALTH % http)
+        answer = heard(late, RUNNING)
+    for each in crowd:
+        each.close()
+    with StorageClient(address, local=False) as after:
+        size = after.head_object("bucket", "large")["size"]
+    process.kill(signal.SIGTERM)
+    code, said = process.wait()
+
+    assert gone
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert size == 3 * MiB
     assert (code, "out of file descriptors" in said, "Traceback" in said) == (0, False, False)
