@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import signal
@@ -10,6 +9,7 @@ import socket
 import ssl
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
@@ -242,7 +242,8 @@ def test_a_process_out_of_descriptors_says_so_once_and_goes_on_when_it_has_some(
     process, client, address, http = narrow
     # as if it had files open for the rest
     pid = process.process.pid
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 10, DESCRIPTORS))
+    now = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (now + 10, DESCRIPTORS))
     crowd = crowd_at(int(address.rpartition(":")[2]))
     process.said("out of file descriptors")
     waiting = socket.create_connection(("127.0.0.1", http), timeout=20)
