@@ -87,6 +87,13 @@ def make_relay():
         yield lambda target: stack.enter_context(contextlib.closing(Relay(target)))
 
 
+@pytest.fixture
+def relay(server):
+    """A relay in front of the server."""
+    with contextlib.closing(Relay(server.endpoint)) as made:
+        yield made
+
+
 class Served(NamedTuple):
     """A server in a process of its own."""
 

@@ -12,11 +12,6 @@ MiB = 1 << 20
 
 
 @pytest.fixture
-def relay(server, make_relay):
-    return make_relay(server.endpoint)
-
-
-@pytest.fixture
 def client(relay):
     with StorageClient(relay.endpoint) as it:
         yield it

@@ -55,17 +55,10 @@ def direct(server):
         yield made
 
 
-@pytest.fixture(scope="module")
-def relay_of_all(server, make_relay):
-    return make_relay(server.endpoint)
-
-
-@pytest.fixture
-def relay(relay_of_all, direct):
+@pytest.fixture(autouse=True)
+def _no_upload_is_left(direct):
     direct.delete_object("bucket", "key")
-    relay_of_all.reset()
-    yield relay_of_all
-    relay_of_all.reset()
+    yield
     assert list(direct.list_multipart_uploads("bucket")["uploads"]) == []
 
 

@@ -45,17 +45,6 @@ def direct(server):
 
 
 @pytest.fixture(scope="module")
-def relay_of_all(server, make_relay):
-    return make_relay(server.endpoint)
-
-
-@pytest.fixture
-def relay(relay_of_all):
-    relay_of_all.reset()
-    return relay_of_all
-
-
-@pytest.fixture(scope="module")
 def originals(direct):
     """A bucket of pairs of objects that differ in all but the length of their names."""
     for name in ("wanted-", "another"):

@@ -22,11 +22,6 @@ class Client(StorageClient):
 
 
 @pytest.fixture
-def relay(server, make_relay):
-    return make_relay(server.endpoint)
-
-
-@pytest.fixture
 def content(direct):
     data = b"".join(number.to_bytes(8, "big") * (MiB // 8) for number in range(3)) + b"rest!"
     direct.put_object("bucket", "big", data)

@@ -62,19 +62,8 @@ def direct(server):
         yield client
 
 
-@pytest.fixture(scope="module")
-def relay_of_all(server, make_relay):
-    return make_relay(server.endpoint)
-
-
 @pytest.fixture
-def relay(relay_of_all, direct):
-    relay_of_all.reset()
-    return relay_of_all
-
-
-@pytest.fixture
-def client(relay):
+def client(relay, direct):
     with StorageClient(relay.endpoint, retry=HASTY) as made:
         yield made
 

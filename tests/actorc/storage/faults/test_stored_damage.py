@@ -34,17 +34,6 @@ def direct(server):
         yield client
 
 
-@pytest.fixture(scope="module")
-def relay_of_all(server, make_relay):
-    return make_relay(server.endpoint)
-
-
-@pytest.fixture
-def relay(relay_of_all):
-    relay_of_all.reset()
-    return relay_of_all
-
-
 @pytest.fixture
 def client(relay):
     with StorageClient(relay.endpoint, retry=FEW) as made:
