@@ -122,6 +122,15 @@ def files_linked(path):
     }
 
 
+def test_every_decision_is_listed_by_its_subject_and_by_its_number():
+    folder = ROOT / "docs" / "adr"
+    _, by_subject, by_number = re.split("^## By .*$", (folder / "README.md").read_text(), flags=re.MULTILINE)
+    pages = sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+    assert sorted(re.findall(r"\]\(([^)]+)\)", by_subject)) == pages
+    assert re.findall(r"\]\(([^)]+)\)", by_number) == pages
+
+
 def modules_named(path):
     """Return the paths of our modules in the text of a document, whole or from some folder on."""
     named = re.findall(r"`([\w/]+/\w+\.py)`", BLOCK.sub("", path.read_text()))
