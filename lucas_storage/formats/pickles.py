@@ -114,6 +114,11 @@ class Pickled:
     leaves: list[Any]
     """Values to be stored on their own, in the order of their references."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of it, but for the references."""
+        return len(self.text) + sum(map(len, self.buffers))
+
     def encoded(self, refs: Sequence[ArtifactRef]) -> tuple[str, Encoded]:
         """Return the format and the bytes, with the references of all leaves.
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
+from lucas_storage.class_names import package_of
 from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import MissingDependencyError, NoFormatError
-from lucas_storage.formats import format_by_id, format_for
+from lucas_storage.formats import format_by_id, format_for, is_registered
 from lucas_storage.formats.pickles import NAME, Pickled, pickled_apart
 from lucas_storage.refs import ArtifactRef
 
 from .policy import Policy
-from .store_value import check_pickle, store_encoded
+from .store_value import SmallLeaves, check_pickle, store_encoded
 
 _HOLDING_NOTHING: Final = BUILT_IN | {
     bool,
@@ -31,6 +32,8 @@ _HOLDING_NOTHING: Final = BUILT_IN | {
     ModuleType,
 }
 """Types that are never leaves, and are met at every step of pickling."""
+_MACHINERY: Final = frozenset({"builtins", "types", "functools", "dataclasses", "abc", "enum", "typing"})
+"""Packages of which no object is a leaf."""
 _WITHIN: Final = ("json", "text", "bytes")
 """Formats whose values a pickle holds itself."""
 
@@ -54,10 +57,16 @@ def pickled(value: Any, policy: Policy) -> Pickled:
     return found
 
 
-def stored(found: Pickled, refs: Sequence[ArtifactRef], policy: Policy, name: str | None = None) -> ArtifactRef:
-    """Store a pickle with the references of its leaves, and return its reference, which is signed."""
-    fmt, encoded = found.encoded(refs)
-    return store_encoded(encoded, format_by_id(fmt), policy, name)
+def stored(
+    found: Pickled, refs: Sequence[ArtifactRef], policy: Policy, small: SmallLeaves, name: str | None = None
+) -> ArtifactRef | Callable[[], ArtifactRef]:
+    """Store a pickle with the references of its leaves, and return its reference, which is signed.
+
+    A small one without a name waits for the others of the result, as `SmallLeaves.leaf` says.
+    """
+    fmt_id, encoded = found.encoded(refs)
+    fmt = format_by_id(fmt_id)
+    return small.kept(encoded, policy, fmt) if name is None else store_encoded(encoded, fmt, policy, name)
 
 
 def is_asked(value: Any, requested: str | None) -> bool:
@@ -68,7 +77,9 @@ def is_asked(value: Any, requested: str | None) -> bool:
 
 
 def _is_leaf(value: Any) -> bool:
-    if type(value) in _HOLDING_NOTHING:
+    kind = type(value)
+    # A class or a function of the user's own is made of dozens of objects of these packages.
+    if kind in _HOLDING_NOTHING or (package_of(kind) in _MACHINERY and not is_registered(kind)):
         return False
     # References, too: the collection of garbage sees those in the header alone.
     if isinstance(value, (Path, ArtifactRef)):

@@ -188,10 +188,12 @@ class _Result:
         leaves = branch((self.node(leaf, ANY) for leaf in pickled.leaves), list)
 
         def stored(refs: list[ArtifactRef]) -> Node:
-            ref = self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))
-            return Done(inner_artifacts.note(ref, refs))
+            ref = self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), self.small, name))
+            if isinstance(ref, ArtifactRef):
+                return Done(inner_artifacts.note(ref, refs))
+            return self._leaf(lambda: inner_artifacts.note(ref(), refs), does_io=False)
 
-        return Pending(stored, leaves, does_io=True)
+        return Pending(stored, leaves, does_io=pickled.size > MAX_BATCH_OBJECT)
 
     def together(self, value: Any, annotation: Annotation) -> ArtifactRef | None:
         """Return the reference of data with many objects, stored as one pickle; None for all other values."""

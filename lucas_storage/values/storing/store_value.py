@@ -80,8 +80,10 @@ class SmallLeaves:
             fmt: A safe format that holds it.
         """
         encoded = fmt.encode(value)
-        if policy.is_inline(encoded.size):
-            return inline_ref(fmt.id, bytes(encoded))
+        return inline_ref(fmt.id, bytes(encoded)) if policy.is_inline(encoded.size) else self.kept(encoded, policy, fmt)
+
+    def kept(self, encoded: Encoded, policy: Policy, fmt: Format) -> ArtifactRef | Callable[[], ArtifactRef]:
+        """Do as `leaf`, with a value that is encoded, and travels apart in any case; its format need not be safe."""
         if encoded.size > MAX_BATCH_OBJECT:
             return store_encoded(encoded, fmt, policy)
         body = EncodedBody(encoded)

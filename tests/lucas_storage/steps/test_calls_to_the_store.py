@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
@@ -29,6 +30,12 @@ METHODS = (
     "list_objects",
     "create_bucket",
 )
+
+
+@dataclass
+class Model:
+    number: int
+    weights: np.ndarray
 
 
 @pytest.fixture
@@ -104,6 +111,24 @@ def test_the_small_artifacts_of_a_result_are_stored_by_one_call(asked, storage):
     assert "put_object" not in again
     assert value.tolist() == list(range(1007))
     assert out["again"] == out["all"][0]
+
+
+def test_the_objects_of_a_result_are_stored_by_one_call(asked):
+    given = [Model(number, np.arange(2000) + number) for number in range(5)]
+
+    @with_storage
+    def models():
+        return given
+
+    @with_storage
+    def same(found):
+        return all(a.number == b.number and (a.weights == b.weights).all() for a, b in zip(found, given, strict=True))
+
+    asked.clear()
+    refs = models()
+    # The arrays within them before, since each object refers to its own.
+    assert names(asked) == ["put_objects", "put_objects"]
+    assert same(refs)
 
 
 def test_what_lies_damaged_in_the_place_of_a_small_artifact_is_replaced(asked, storage):
