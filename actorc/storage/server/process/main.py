@@ -21,6 +21,7 @@ from actorc.tracing import setup
 
 from .announcement import announced, occupied
 from .descriptor_limit import raise_limit
+from .garbage_collection import without_loaded_objects
 from .heap_limit import limit_heaps
 from .ports import reserve
 from .shutdown import ShutdownFlag, stop_on_signals, stop_when_unlocked
@@ -83,6 +84,7 @@ def serve(
             server.notice_keys()
             publisher.publish_if_needed()
 
+        stack.enter_context(without_loaded_objects())
         shutdown.wait(look_at_keys)
         log.info("stopping, running calls have %g s to finish", options.grace)
 

@@ -28,6 +28,7 @@ from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.telemetry import log_output
 from actorc.tracing import setup
 
+from .garbage_collection import without_loaded_objects
 from .heap_limit import limit_heaps
 from .shutdown import ShutdownFlag
 
@@ -86,7 +87,8 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
         name="sign-of-life",
         daemon=True,
     ).start()
-    shutdown.wait()
+    with without_loaded_objects():
+        shutdown.wait()
     server.stop(0 if orphaned.is_set() else None)
     return 0
 
