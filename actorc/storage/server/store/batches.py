@@ -104,7 +104,7 @@ class BatchOperations:
         attributes = check_new_object(bucket, small.key, small.attributes, small.condition, "")
         check_expiry(attributes.ttl, self._engine)
         check_bytes(small.data, small.crc32c)
-        return small._replace(attributes=attributes)
+        return small if attributes is small.attributes else small._replace(attributes=attributes)
 
 
 def _check_batch(keys: Sequence[str], bucket: str, *, most: int = rules.MAX_BATCH_KEYS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from actorc.storage import rules
@@ -24,12 +25,12 @@ def check_name(bucket: str, key: str) -> None:
 
 def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes:
     """Return `attributes`, checked, with an empty content type guessed from the key."""
-    content_type = rules.check_content_type(attributes.content_type or guess_content_type(key))
-    return ObjectAttributes(
-        content_type=content_type,
-        metadata=rules.check_metadata(attributes.metadata),
-        ttl=rules.check_ttl(attributes.ttl),
-    )
+    rules.check_metadata(attributes.metadata)
+    rules.check_ttl(attributes.ttl)
+    if attributes.content_type:
+        rules.check_content_type(attributes.content_type)
+        return attributes
+    return replace(attributes, content_type=rules.check_content_type(guess_content_type(key)))
 
 
 def check_new_object(

@@ -43,12 +43,13 @@ from .disk.fsops import FsOps
 from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.quarantine import DAYS
-from .index.batch_reads import GROUP, Found
+from .index.batch_reads import Found
 from .index.index import Index
 from .index.retention import Retention
+from .index.value_lists import LONGEST
 from .maintenance.maintenance import Maintenance
 from .readers import LocalReader
-from .rows import Segment, inline
+from .rows import Segment
 from .writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter
 
 _DEFAULT = Retention()
@@ -216,15 +217,7 @@ class LocalEngine(Engine):
             return super().put_small(bucket, small, idempotency_key=idempotency_key)
         self._check_writable()
         # the bucket is looked up by the transaction alone
-        return self._index.put(
-            bucket,
-            small.key,
-            inline(small),
-            crc32c=small.crc32c,
-            attributes=small.attributes,
-            condition=small.condition,
-            idempotency_key=idempotency_key,
-        )[0]
+        return self._index.put_inline(bucket, small, idempotency_key=idempotency_key)
 
     def read_small(self, bucket: str, key: str, *, most: int) -> ObjectContent:
         return self._content(bucket, key, self._index.find_small(bucket, key), most)
@@ -252,8 +245,8 @@ class LocalEngine(Engine):
         ]
 
     def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
-        for at in range(0, len(keys), GROUP):
-            group = keys[at : at + GROUP]
+        for at in range(0, len(keys), LONGEST):
+            group = keys[at : at + LONGEST]
             for key, found in zip(group, self._index.find_many(bucket, group), strict=True):
                 if isinstance(found, StorageError):
                     yield found

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from actorc.storage.errors import IntegrityError, StorageError
@@ -16,15 +16,13 @@ from actorc.storage.server.engines.local.rows import ALIVE, Segment, object_info
 from . import absence
 from .objects import bucket_id
 from .row_checksums import COLUMNS, checked, damaged_row, is_intact
+from .value_lists import ListStatement
 
-GROUP: Final = 100
-"""Keys in one statement; all statements for several have this many, so that few are prepared."""
-_FIND: Final = (
+_FIND: Final = ListStatement(
     f"SELECT {checked('object')}, {checked('content')}, content.data"
     " FROM object LEFT JOIN content ON content.id = object.content_id"
-    f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN "
+    f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN {{}}"
 )
-_FIND_GROUP: Final = f"{_FIND}({', '.join('?' * GROUP)})"
 _FIND_ONE: Final = (
     f"SELECT {checked('bucket')}, {checked('object')}, {checked('content')}, content.data"
     " FROM bucket JOIN object ON bucket_id = bucket.id LEFT JOIN content ON content.id = object.content_id"
@@ -71,16 +69,9 @@ def find(
 
     An object and its segment are of one moment.
     """
-    rows = {row[_KEY]: row for row in _rows(connection, number, [key.encode() for key in keys], now)}
-    return [_judged(connection, number, bucket, key, rows.get(key.encode())) for key in keys]
-
-
-def _rows(connection: sqlite3.Connection, bucket: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
-    for at in range(0, len(names), GROUP):
-        group = names[at : at + GROUP]
-        # a short group is filled up by its last name; a name is found once, however often it is asked for
-        padding = group[-1:] * (GROUP - len(group))
-        yield from connection.execute(_FIND_GROUP, (bucket, now, *group, *padding))
+    names = [key.encode() for key in keys]
+    rows = {row[_KEY]: row for row in _FIND.rows(connection, (number, now), names)}
+    return [_judged(connection, number, bucket, key, rows.get(name)) for key, name in zip(keys, names, strict=True)]
 
 
 def _judged(

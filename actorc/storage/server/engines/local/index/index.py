@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from actorc.storage.errors import StorageError
+from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
     Condition,
     DeleteResult,
@@ -21,6 +21,7 @@ from actorc.storage.models import (
     SmallObject,
 )
 from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.batches import attempted
 from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
@@ -29,7 +30,19 @@ from actorc.storage.server.engines.local.rows import Segment, call_id, inline, o
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import absence, batch_reads, content_refs, listing, objects, open_close, schema, startup, tally, verification
+from . import (
+    absence,
+    batch_reads,
+    batch_writes,
+    content_refs,
+    listing,
+    objects,
+    open_close,
+    schema,
+    startup,
+    tally,
+    verification,
+)
 from .batch_reads import Found
 from .buckets import Buckets
 from .changes.pending_change import Change
@@ -186,62 +199,58 @@ class Index:
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
         """Publish `segment`; return the object, and whether this call did, and not an earlier one with the same key."""
+        asked = AskedPut(segment.size, crc32c, attributes, condition)
         outcomes = PutOutcomes(self._idempotency, bucket, (key,), idempotency_key)
-        put = self._putting(outcomes, bucket, key, segment, AskedPut(segment.size, crc32c, attributes, condition))
 
         def change(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], bool]:
             outcomes.recall(connection)
-            result = put(connection)
+            earlier = outcomes.earlier(key, asked)
+            if earlier is not None:
+                return earlier, False
+            place = self._objects.place(connection, bucket, key, condition)
+            content_id = content_refs.add(connection, segment)
+            fields = self._objects.publish(
+                connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
+            )
+            outcomes.made(key, asked, fields)
             outcomes.remember(connection)
-            return result
+            return fields, True
 
         with named(bucket, key):
             fields, is_new = self._idempotency.run(change)
         return object_info(bucket, key, fields), is_new
+
+    def put_inline(self, bucket: str, small: SmallObject, *, idempotency_key: str) -> ObjectInfo:
+        """Publish an object whose bytes are kept in the index, as `put` does."""
+        return self.put(
+            bucket,
+            small.key,
+            inline(small),
+            crc32c=small.crc32c,
+            attributes=small.attributes,
+            condition=small.condition,
+            idempotency_key=idempotency_key,
+        )[0]
 
     def put_many(
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str
     ) -> list[ObjectInfo | StorageError]:
         """Publish objects, each as `put` does, whose bytes are kept in the index; return the result of each."""
         outcomes = PutOutcomes(self._idempotency, bucket, [each.key for each in objects], idempotency_key)
-        puts = [
-            self._putting(
-                outcomes,
-                bucket,
-                each.key,
-                inline(each),
-                AskedPut(len(each.data), each.crc32c, each.attributes, each.condition),
+        try:
+            results = self.run(
+                lambda connection: batch_writes.put(connection, self._objects, outcomes, bucket, objects)
             )
-            for each in objects
-        ]
-        results = self._idempotency.commits.run_each(puts, first=outcomes.recall, last=outcomes.remember)
+        except IntegrityError:
+            if not self._health.good:
+                raise
+            # a damaged row, nobody knows whose; the objects that it is not about are stored
+            put = self.put_inline
+            return [attempted(lambda: put(bucket, each, idempotency_key=idempotency_key)) for each in objects]  # noqa: B023
         return [
-            result if isinstance(result, StorageError) else object_info(bucket, each.key, result[0])
+            result if isinstance(result, StorageError) else object_info(bucket, each.key, result)
             for each, result in zip(objects, results, strict=True)
         ]
-
-    def _putting(
-        self, outcomes: PutOutcomes, bucket: str, key: str, segment: Segment, asked: AskedPut
-    ) -> Change[tuple[tuple[Any, ...], bool]]:
-        def change(connection: sqlite3.Connection) -> tuple[tuple[Any, ...], bool]:
-            earlier = outcomes.earlier(key, asked)
-            if earlier is not None:
-                return earlier, False
-            place = self._objects.place(connection, bucket, key, asked.condition)
-            content_id = content_refs.add(connection, segment)
-            fields = self._objects.publish(
-                connection,
-                place,
-                content_id,
-                asked.attributes,
-                size=asked.size,
-                crc32c=asked.crc32c,
-                order=segment.order,
-            )
-            outcomes.made(key, asked, fields)
-            return fields, True
-
-        return change
 
     def copy(
         self,

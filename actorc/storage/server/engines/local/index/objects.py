@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from actorc.storage.errors import StorageError
 from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo
+from actorc.storage.server.engines.batches import attempted
 from actorc.storage.server.engines.errors import bucket_missing, object_missing
 from actorc.storage.server.engines.etags import etag_of
 from actorc.storage.server.engines.local.disk.fsops import FsOps
@@ -21,12 +23,14 @@ from . import absence, content_refs, retention
 from .changes.idempotency import IdempotencyLog
 from .retention import Retention
 from .row_checksums import COLUMNS, checked, damaged_row, intact, is_intact
+from .value_lists import ListStatement
 
 _NO_LIMIT_US = 1 << 62
 _FIND_PLACE = (
     f"SELECT bucket.id, {checked('object')}"
     " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?"
 )
+_FIND_PLACES = ListStatement(f"SELECT {checked('object')} FROM object WHERE bucket_id = ? AND key IN {{}}")
 _FIND_BUCKET = f"SELECT {checked('bucket')} FROM bucket WHERE name = ?"
 _FIND_CURRENT = (
     f"SELECT {checked('bucket')}, {checked('object')}"
@@ -39,6 +43,9 @@ _FIND_RETAINED = (
 )
 _ADD = f"INSERT INTO object ({FIELDS}, content_id, bucket_id, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CHANGE = f"UPDATE object SET ({FIELDS}, content_id) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE bucket_id = ? AND key = ?"
+_KEY = 2
+_NOTHING = (None,)
+"""The row of a place without an object."""
 _BUCKET_WIDTH = 1 + len(COLUMNS["bucket"])
 
 
@@ -60,8 +67,7 @@ class FoundGeneration(NamedTuple):
     """Whether it is not one that was replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteTarget:
+class WriteTarget(NamedTuple):
     """The bucket and key of a write, and the object that it replaces."""
 
     bucket_id: int
@@ -99,22 +105,56 @@ class Objects:
         if row is None:
             absence.check_bucket(connection, bucket)
             raise bucket_missing(bucket)
-        number, stored, *fields = row
-        current, expires_us = None, None
+        number, *stored = row
+        return self._judged(connection, WriteTarget(number, name, None), stored, bucket, key, conditions)
+
+    def place_each(
+        self, connection: sqlite3.Connection, bucket: str, asked: Sequence[tuple[str, Condition]]
+    ) -> list[WriteTarget | StorageError]:
+        """Return for each key what `place` does, or its error.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+        """
+        number = bucket_id(connection, bucket)
+        names = [key.encode() for key, _ in asked]
+        stored = {row[_KEY]: row for row in _FIND_PLACES.rows(connection, (number,), names)}
+
+        def judged(name: bytes, key: str, condition: Condition) -> WriteTarget:
+            empty = WriteTarget(number, name, None)
+            return self._judged(connection, empty, stored.get(name, _NOTHING), bucket, key, (condition,))
+
+        return [
+            attempted(lambda: judged(name, *one))  # noqa: B023
+            for name, one in zip(names, asked, strict=True)
+        ]
+
+    def _judged(
+        self,
+        connection: sqlite3.Connection,
+        empty: WriteTarget,
+        row: Sequence[Any],
+        bucket: str,
+        key: str,
+        conditions: Sequence[Condition],
+    ) -> WriteTarget:
+        """Return a place with the object of a row, as `checked` selects it, if that meets the conditions."""
+        stored, *fields = row
+        current = None
         if stored is not None:
             if not is_intact("object", stored, fields):
                 raise damaged_row("object", bucket, key)
             _, _, generation, size, crc32c, _, _, _, expires_us, content_id = fields
             current = CurrentGeneration(generation, size, crc32c, content_id)
-        # also here, not only when swept: an expired object must not make a condition fail
-        if current and expires_us is not None and expires_us <= self._idempotency.now():
-            remove(connection, number, name, current.content_id)
-            current = None
-        if stored is None and any(condition.if_absent or condition.if_match for condition in conditions):
-            absence.check_object(connection, number, bucket, key)
+            # also here, not only when swept: an expired object must not make a condition fail
+            if expires_us is not None and expires_us <= self._idempotency.now():
+                remove(connection, empty.bucket_id, empty.name, content_id)
+                current = None
+        elif any(condition.if_absent or condition.if_match for condition in conditions):
+            absence.check_object(connection, empty.bucket_id, bucket, key)
         for condition in conditions:
             check_precondition(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
-        return WriteTarget(number, name, current)
+        return empty._replace(current=current) if current else empty
 
     def publish(
         self,
@@ -138,8 +178,21 @@ class Objects:
             crc32c: Checksum of the content.
             order: The reserved generation; 0: none.
         """
-        if place.current:
-            self._retire(connection, place, place.current)
+        self.retire(connection, (place,))
+        return self.publish_over(connection, place, content_id, attributes, size=size, crc32c=crc32c, order=order)
+
+    def publish_over(
+        self,
+        connection: sqlite3.Connection,
+        place: WriteTarget,
+        content_id: int,
+        attributes: ObjectAttributes,
+        *,
+        size: int,
+        crc32c: int,
+        order: int = 0,
+    ) -> tuple[Any, ...]:
+        """Make an object as `publish` does, over one that `retire` got."""
         now = self._idempotency.now()
         fields = (
             self._idempotency.next_generation(order),
@@ -217,13 +270,20 @@ class Objects:
             raise damaged_row("retained", bucket, key)
         return row[1:]
 
-    def _retire(self, connection: sqlite3.Connection, place: WriteTarget, current: CurrentGeneration) -> None:
-        if current.size > self._kept.max_bytes or not self._has_room(connection):
-            content_refs.drop(connection, current.content_id)
-            return
-        until_us = self._idempotency.now() + int(self._kept.seconds * 1_000_000)
-        retention.replace(connection, place.bucket_id, place.name, current.size, until_us)
-        retention.limit(connection, self._kept.max_bytes)
+    def retire(self, connection: sqlite3.Connection, places: Sequence[WriteTarget]) -> None:
+        """Retain the current objects of one bucket, which are replaced next, as long as the limits let them stay."""
+        kept: dict[bytes, int] = {}
+        for place in places:
+            if place.current is None:
+                continue
+            if place.current.size > self._kept.max_bytes or not self._has_room(connection):
+                content_refs.drop(connection, place.current.content_id)
+            else:
+                kept[place.name] = place.current.size
+        if kept:
+            until_us = self._idempotency.now() + int(self._kept.seconds * 1_000_000)
+            retention.replace(connection, places[0].bucket_id, kept, until_us)
+            retention.limit(connection, self._kept.max_bytes)
 
     def _has_room(self, connection: sqlite3.Connection) -> bool:
         return retention.has_room(connection, lambda: self._fsops.free_fraction(self._path), self._kept)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actorc.storage.rules import GiB, KiB
@@ -14,9 +14,14 @@ from actorc.storage.server.engines.local.rows import FIELDS
 from . import content_refs
 from .row_checksums import intact
 from .schema import WritingConnection, read_meta
+from .value_lists import ListStatement
 
 _FOREVER_US = 1 << 62
 _MIN_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
+_REPLACE = ListStatement(
+    f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
+    f" SELECT bucket_id, key, {FIELDS}, content_id, ?, max(size, ?) FROM object WHERE bucket_id = ? AND key IN {{}}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +58,17 @@ def seal(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE meta SET value = value + ? WHERE name = 'retained_bytes'", (change,))
 
 
-def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
-    """Retain the current generation of an object before it is replaced, with its reference to the content."""
-    charge = max(size, _MIN_CHARGE)
-    connection.execute(
-        f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
-        f" SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"
-        " FROM object WHERE bucket_id = ? AND key = ?",
-        (until_us, charge, bucket_id, key),
-    )
-    _account(connection, charge)
+def replace(connection: sqlite3.Connection, bucket_id: int, sizes: Mapping[bytes, int], until_us: int) -> None:
+    """Retain current objects of a bucket before they are replaced, with their references to content.
+
+    Args:
+        connection: The connection with the open transaction.
+        bucket_id: The bucket.
+        sizes: The bytes of each object, by its key.
+        until_us: When their retention ends.
+    """
+    _REPLACE.rows(connection, (until_us, _MIN_CHARGE, bucket_id), list(sizes))
+    _account(connection, sum(max(size, _MIN_CHARGE) for size in sizes.values()))
 
 
 def limit(connection: sqlite3.Connection, max_bytes: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -47,16 +49,42 @@ def writing(runs):
     return writing
 
 
+@pytest.fixture
+def together(commits):
+    """Return a function that runs changes in one transaction, and returns the result or the error of each."""
+
+    def outcome(change):
+        try:
+            return commits.run(change)
+        except StorageError as error:
+            return error
+
+    def together(*changes):
+        with ThreadPoolExecutor(len(changes)) as pool:
+
+            def queueing(_):
+                for number, change in enumerate(changes, 1):
+                    ends.append(pool.submit(outcome, change))
+                    while len(commits._waiting) < number:
+                        os.sched_yield()
+
+            ends = []
+            commits.run(queueing)
+            return [end.result() for end in ends]
+
+    return together
+
+
 def numbers(connection):
     return [number for (number,) in connection.execute("SELECT value FROM number ORDER BY value")]
 
 
-def test_a_change_that_fails_behind_a_write_undoes_that_and_no_other(commits, connection, writing, runs):
+def test_a_change_that_fails_behind_a_write_undoes_that_and_no_other(together, connection, writing, runs):
     def failing(connection):
         writing(2)(connection)
         raise StorageError("refused")
 
-    first, second, third = commits.run_each([writing(1), failing, writing(3)])
+    first, second, third = together(writing(1), failing, writing(3))
 
     assert (first, third) == (1, 3)
     assert isinstance(second, StorageError)
@@ -64,11 +92,11 @@ def test_a_change_that_fails_behind_a_write_undoes_that_and_no_other(commits, co
     assert runs == {1: 2, 2: 2, 3: 1}
 
 
-def test_a_refusal_before_any_write_costs_the_others_nothing(commits, connection, writing, runs):
+def test_a_refusal_before_any_write_costs_the_others_nothing(together, connection, writing, runs):
     def refusing(_):
         raise StorageError("refused")
 
-    commits.run_each([writing(1), refusing, writing(3)])
+    together(writing(1), refusing, writing(3))
 
     assert numbers(connection) == [1, 3]
     assert runs == {1: 1, 3: 1}

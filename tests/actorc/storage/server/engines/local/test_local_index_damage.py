@@ -386,14 +386,27 @@ def test_a_batch_whose_recorded_results_are_damaged_is_refused_and_changes_nothi
     first = local.put_many("bucket", batch, idempotency_key="call")
     damaged_while_open(database, "UPDATE outcome SET result = '{}'")
 
-    for call in (
-        lambda: local.put_many("bucket", batch, idempotency_key="call"),
-        lambda: local.put_small("bucket", batch[0], idempotency_key="call"),
-    ):
-        with pytest.raises(IntegrityError, match="table outcome"):
-            call()
+    again = local.put_many("bucket", batch, idempotency_key="call")
 
+    assert [(type(each), "table outcome" in each.message) for each in again] == [(IntegrityError, True)] * 2
+    with pytest.raises(IntegrityError, match="table outcome"):
+        local.put_small("bucket", batch[0], idempotency_key="call")
     assert [local.head("bucket", each.key) for each in batch] == first
+
+
+@pytest.mark.parametrize("statement", ["UPDATE object SET size = 3", "UPDATE content SET size = 3"])
+def test_a_batch_stores_the_objects_that_damaged_rows_are_not_about(local, database, clock, statement):
+    old, new = (SmallObject(key, b"data", crc32c(b"data"), ObjectAttributes(ttl=9)) for key in ("old", "new"))
+    local.put_small("bucket", old)
+    damaged_while_open(database, statement)
+    # an expired object is removed before it is replaced, which its damaged rows refuse
+    clock.now += 10
+
+    results = local.put_many("bucket", [old, new], idempotency_key="call")
+
+    assert isinstance(results[0], IntegrityError)
+    assert results[1] == local.head("bucket", "new")
+    assert local.put_many("bucket", [new], idempotency_key="call") == results[1:]
 
 
 def test_a_listing_with_a_damaged_row_is_an_error(local, put, database):

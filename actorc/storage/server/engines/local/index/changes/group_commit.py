@@ -26,10 +26,6 @@ from .pending_change import Change, PendingChange, caller_error
 T = TypeVar("T")
 
 
-def _nothing(_: sqlite3.Connection) -> None:
-    pass
-
-
 class GroupCommit:
     """The queue of changes, and the only way to change the index. Any thread may call `run`.
 
@@ -111,47 +107,18 @@ class GroupCommit:
             StorageError: The engine is closed, or the disk failed.
         """
         job = PendingChange(change)
-        self._run([job])
-        return job.outcome()
-
-    def run_each(
-        self, changes: Sequence[Change[T]], *, first: Change[None] = _nothing, last: Change[None] = _nothing
-    ) -> list[T | StorageError]:
-        """Run changes like `run`, but in one transaction; return the result or the error of each.
-
-        Args:
-            changes: The changes.
-            first: Runs before them, anew whenever they run again.
-            last: Runs behind them, in the same transaction.
-
-        Raises:
-            ResourceExhaustedError: The disk is full; nothing was changed.
-            ReadOnlyError: An earlier write failed and left the state on disk unknown.
-            StorageError: The engine is closed, or the disk failed; or `first` or `last` did.
-        """
-        if not changes:
-            return []
-        begin, end = PendingChange(first), PendingChange(last)
-        jobs = [PendingChange(change) for change in changes]
-        self._run([begin, *jobs, end])
-        for job in begin, end:
-            job.outcome()
-        return [job.result() for job in jobs]
-
-    def _run(self, jobs: Sequence[PendingChange[Any]]) -> None:
         batch: Sequence[PendingChange[Any]] = ()
-        last = jobs[-1]
         with self._turn:
             self._check()
-            self._waiting += jobs
-            # a leader takes all that wait, so these jobs are done together
-            while self._busy and not last.done:
+            self._waiting.append(job)
+            while self._busy and not job.done:
                 self._turn.wait()
-            if not last.done:
+            if not job.done:
                 batch, self._waiting, self._busy = self._waiting, [], True
         # outside the lock, so that the next changes can queue while this batch is written
         if batch:
             self._commit_batch(batch)
+        return job.outcome()
 
     def stop(self) -> None:
         """Finish waiting changes, and accept no others."""

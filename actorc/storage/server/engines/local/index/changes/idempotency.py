@@ -19,6 +19,7 @@ from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.index import retention
 from actorc.storage.server.engines.local.index.row_checksums import damaged_row, intact
 from actorc.storage.server.engines.local.index.schema import WritingConnection
+from actorc.storage.server.engines.local.index.value_lists import ListStatement
 from actorc.storage.server.engines.local.rows import pack_json
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
 from actorc.storage.server.engines.times import REMEMBERED_SECONDS, Clock, microseconds
@@ -28,14 +29,11 @@ from .pending_change import Change
 
 T = TypeVar("T")
 
-_GROUP = 100
-"""Results that one statement looks for at most."""
-
-
 _RECALL = f"SELECT {intact('outcome')}, call, request, result FROM outcome WHERE at_us > ?1 AND"
+_PAIR = 2
 # two look-ups in the index of calls; a list of two takes longer, since SQLite makes a table of it
 _RECALL_PAIR = f"{_RECALL} call = ?2 UNION ALL {_RECALL} call = ?3 AND ?3 != ?2"
-_RECALL_GROUP = f"{_RECALL} call IN ({', '.join('?' * _GROUP)})"
+_RECALL_ALL = ListStatement(f"{_RECALL} call IN {{}}")
 
 
 class IdempotencyLog:
@@ -153,16 +151,17 @@ class IdempotencyLog:
         Raises:
             IntegrityError: A row of them is damaged.
         """
+        oldest = self._oldest()
+        rows = (
+            connection.execute(_RECALL_PAIR, (oldest, calls[0], calls[-1])).fetchall()
+            if len(calls) <= _PAIR
+            else _RECALL_ALL.rows(connection, (oldest,), calls)
+        )
         found: dict[bytes, tuple[bytes | None, str]] = {}
-        statement, most = (_RECALL_PAIR, 2) if len(calls) <= 2 else (_RECALL_GROUP, _GROUP)
-        for at in range(0, len(calls), most):
-            group = calls[at : at + most]
-            # a short group is filled up by its last call, which is found once
-            padding = [group[-1]] * (most - len(group))
-            for is_intact, call, *outcome in connection.execute(statement, (self._oldest(), *group, *padding)):
-                if not is_intact:
-                    raise damaged_row("outcome")
-                found[call] = outcome[0], outcome[1]
+        for is_intact, call, request, result in rows:
+            if not is_intact:
+                raise damaged_row("outcome")
+            found[call] = request, result
         return found
 
     def record(self, connection: sqlite3.Connection, call: bytes, request: bytes | None, result: object) -> None:

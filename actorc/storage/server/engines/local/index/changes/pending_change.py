@@ -18,12 +18,11 @@ Change = Callable[[sqlite3.Connection], T]
 class PendingChange(Generic[T]):
     """One change and its outcome."""
 
-    __slots__ = ("_change", "_refusal", "_value", "done", "error")
+    __slots__ = ("_change", "_value", "done", "error")
 
     def __init__(self, change: Change[T]) -> None:
         self._change = change
         self._value: T | None = None
-        self._refusal: StorageError | None = None
         self.error: BaseException | None = None
         self.done = False
 
@@ -35,9 +34,9 @@ class PendingChange(Generic[T]):
         except sqlite3.Error as error:
             if not is_refusal(error):
                 raise
-            self._fail(refused(error))
+            self.error = refused(error)
         except Exception as error:  # noqa: BLE001 (raised again in the thread whose change it was)
-            self._fail(error)
+            self.error = error
         return self.error is None
 
     def attempt_apart(self, connection: WritingConnection) -> None:
@@ -49,14 +48,6 @@ class PendingChange(Generic[T]):
             connection.execute("ROLLBACK TO job")
             connection.kept_change = kept
         connection.execute("RELEASE job")
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self._refusal = error if isinstance(error, StorageError) else None
-
-    def result(self) -> T | StorageError:
-        """Return the result of the change, or the error that it raised itself; that of the transaction is raised."""
-        return self._refusal if self._refusal is not None and self.error is self._refusal else self.outcome()
 
     def outcome(self) -> T:
         """Return the result of the change, or raise its error."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from actorc.storage.models import Condition, ObjectAttributes
-from actorc.storage.server.engines.local.index.row_checksums import damaged_row
 from actorc.storage.server.engines.local.rows import call_id, unpack_metadata
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint, reused
 
@@ -45,7 +44,6 @@ class PutOutcomes:
         self._calls = {key: call_id("commit", bucket, key, idempotency_key) for key in keys} if idempotency_key else {}
         # no object has the empty key
         self._batch = call_id("commit", bucket, "", idempotency_key)
-        self._is_recalled = False
         self._alone: dict[str, tuple[bytes | None, str]] = {}
         self._together: dict[str, list[Any]] = {}
         self._made: dict[str, tuple[AskedPut, tuple[Any, ...]]] = {}
@@ -56,22 +54,18 @@ class PutOutcomes:
         Raises:
             IntegrityError: A row of it is damaged.
         """
-        self._made, self._is_recalled = {}, False
+        self._made = {}
         if self._calls:
             found = self._log.recorded(connection, [*self._calls.values(), self._batch])
             self._together = json.loads(found[self._batch][1]) if self._batch in found else {}
             self._alone = {key: found[call] for key, call in self._calls.items() if call in found} if found else {}
-        self._is_recalled = True
 
     def earlier(self, key: str, asked: AskedPut) -> tuple[Any, ...] | None:
         """Return the row of `FIELDS` of an object that an earlier call put; None if none did.
 
         Raises:
             IdempotencyKeyReusedError: It asked for something else.
-            IntegrityError: `recall` failed, so that nobody knows.
         """
-        if not self._is_recalled:
-            raise damaged_row("outcome")
         if key in self._alone:
             request, result = self._alone[key]
             check_request(request, fingerprint(*asked))
