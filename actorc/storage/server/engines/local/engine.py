@@ -43,7 +43,7 @@ from .disk.fsops import FsOps
 from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.quarantine import DAYS
-from .index.batch_reads import Found
+from .index.batches.batch_reads import Found
 from .index.index import Index
 from .index.retention import Retention
 from .index.value_lists import LONGEST

@@ -32,8 +32,6 @@ from actorc.storage.server.engines.times import Clock
 
 from . import (
     absence,
-    batch_reads,
-    batch_writes,
     content_refs,
     listing,
     objects,
@@ -43,7 +41,8 @@ from . import (
     tally,
     verification,
 )
-from .batch_reads import Found
+from .batches import batch_reads, batch_writes
+from .batches.batch_reads import Found
 from .buckets import Buckets
 from .changes.pending_change import Change
 from .changes.put_outcomes import AskedPut, PutOutcomes

@@ -9,11 +9,10 @@ from typing import Any
 from actorc.storage.errors import StorageError
 from actorc.storage.models import SmallObject
 from actorc.storage.server.engines.batches import attempted
+from actorc.storage.server.engines.local.index import content_refs
+from actorc.storage.server.engines.local.index.changes.put_outcomes import AskedPut, PutOutcomes
+from actorc.storage.server.engines.local.index.objects import Objects, WriteTarget
 from actorc.storage.server.engines.local.rows import inline
-
-from . import content_refs
-from .changes.put_outcomes import AskedPut, PutOutcomes
-from .objects import Objects, WriteTarget
 
 
 def put(

@@ -11,12 +11,11 @@ from typing import Any, Final, NamedTuple
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ObjectInfo
 from actorc.storage.server.engines.errors import object_missing
+from actorc.storage.server.engines.local.index import absence
+from actorc.storage.server.engines.local.index.objects import bucket_id
+from actorc.storage.server.engines.local.index.row_checksums import COLUMNS, checked, damaged_row, is_intact
+from actorc.storage.server.engines.local.index.value_lists import ListStatement
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, object_info, unpack_sums
-
-from . import absence
-from .objects import bucket_id
-from .row_checksums import COLUMNS, checked, damaged_row, is_intact
-from .value_lists import ListStatement
 
 _FIND: Final = ListStatement(
     f"SELECT {checked('object')}, {checked('content')}, content.data"
