@@ -12,16 +12,14 @@ endpoint; nothing in a reference is ever dialled.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, TypeAlias, TypeGuard
-from urllib.parse import quote, unquote_to_bytes
+from typing import Any, BinaryIO, Final, TypeGuard
+from urllib.parse import quote
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_key
@@ -30,25 +28,13 @@ from actorc.storage.units import shown_size
 from .errors import InvalidRefError
 from .handles import ArtifactStat, handle_for, html_of
 from .limits import STORE_NAME
-
-Kind: TypeAlias = Literal["blob", "manifest", "inline"]
+from .reference_text import fields
+from .reference_text.fields import Kind, is_filename
+from .reference_text.parsing import INLINE, SCHEME, STORED, fields_of
 
 TAG: Final = "$artifact"
-_SCHEME: Final = "lucas:"
-_STORED: Final = "lucas://"
-_INLINE: Final = "lucas:inline?"
-_MUST_UNDERSTAND: Final = "!"
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-_FORMAT = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,62}/)?[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SIGNATURE = re.compile(r"[0-9a-f]{64}")
-# Possessive: characters are taken in runs, at a fiftieth of the cost of one by one, and never in a second way.
-_URI_TEXT = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]++|%[0-9A-F]{2})*+")
 _OFTEN: Final = 8 << 10
 """Characters of a reference up to which it is remembered once it was parsed; of an inline one up to 4 KiB of data."""
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -84,11 +70,13 @@ class ArtifactRef:
     """The stored bytes themselves, for kind ``inline`` and no other."""
 
     def __post_init__(self) -> None:
-        _check(STORE_NAME, self.store, "the store", "1-63 lower-case letters, digits and hyphens")
-        _check(_FORMAT, self.format, "the format", "a versioned id such as npy@1")
-        _check_optional(_DIGEST, self.digest, "the digest", "sha256: and 64 lower-case hexadecimal digits")
-        _check_optional(_RUN, self.run, "the run", "up to 64 letters, digits, dots, hyphens and underscores")
-        _check_optional(_SIGNATURE, self.signature, "the signature", "64 lower-case hexadecimal digits")
+        fields.check(STORE_NAME, self.store, "the store", "1-63 lower-case letters, digits and hyphens")
+        fields.check(fields.FORMAT, self.format, "the format", "a versioned id such as npy@1")
+        fields.check_optional(fields.DIGEST, self.digest, "the digest", "sha256: and 64 lower-case hexadecimal digits")
+        fields.check_optional(
+            fields.RUN, self.run, "the run", "up to 64 letters, digits, dots, hyphens and underscores"
+        )
+        fields.check_optional(fields.SIGNATURE, self.signature, "the signature", "64 lower-case hexadecimal digits")
         if type(self.size) is not int or not 0 <= self.size < 10**19:
             raise InvalidRefError(f"the size of a reference is not valid; it is an int of 0 or more, not {self.size!r}")
         if self.filename is not None and not is_filename(self.filename):
@@ -127,7 +115,7 @@ class ArtifactRef:
             digest = f"d={self.digest}&" if self.digest else ""
             name = f"{self.store}/{self.bucket}/{quote(self.key, safe='/')}"
             # In a fixed order, so that equal references have equal texts.
-            head = f"{_STORED}{name}?{digest}n={self.size}&f={quote(self.format, safe='')}"
+            head = f"{STORED}{name}?{digest}n={self.size}&f={quote(self.format, safe='')}"
         kind = "m" if self.kind == "manifest" else None
         extra = (("k", kind), ("fn", self.filename), ("r", self.run), ("h", self.signature))
         for name, value in extra:
@@ -239,7 +227,7 @@ _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 @lru_cache(maxsize=32)
 def _inline_head(format: str) -> str:  # noqa: A002
-    return f"{_INLINE}f={quote(format, safe='@/')}&v="
+    return f"{INLINE}f={quote(format, safe='@/')}&v="
 
 
 def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
@@ -248,18 +236,7 @@ def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
     if not isinstance(obj, dict) or len(obj) != 1:
         return False
     uri = obj.get(TAG)
-    return isinstance(uri, str) and uri.startswith(_SCHEME)
-
-
-def is_filename(text: object) -> bool:
-    """Return whether `text` can be the `filename` of a reference: one path segment of 1-255 bytes in UTF-8."""
-    if not isinstance(text, str) or text in ("", ".", "..") or "/" in text or "\x00" in text:
-        return False
-    try:
-        # The limit of common file systems for one name.
-        return len(text.encode()) <= 255
-    except UnicodeEncodeError:
-        return False
+    return isinstance(uri, str) and uri.startswith(SCHEME)
 
 
 _known: Final[dict[str, ArtifactRef]] = {}
@@ -280,110 +257,10 @@ def _parse_uri(uri: str) -> ArtifactRef:
     # A subclass of str may compare as it likes.
     ref = _known.get(uri) if type(uri) is str else None
     if ref is None:
-        ref = _parsed(uri)
+        found = fields_of(uri)
+        ref = inline_ref(**found) if "payload" in found else ArtifactRef(**found)
         _remember(uri, ref)
     return ref
-
-
-def _parsed(uri: str) -> ArtifactRef:
-    # First of all: every later step then works on ASCII without controls, quotes or spaces.
-    if not _URI_TEXT.fullmatch(uri):
-        raise InvalidRefError("a reference holds characters that no URI may hold; percent-encode them in upper case")
-    if uri.startswith(_INLINE):
-        return _parse_inline(uri.removeprefix(_INLINE))
-    if not uri.startswith(_STORED):
-        raise InvalidRefError("a text is not a reference; one begins with lucas:// or with lucas:inline?")
-    name, _, text = uri.removeprefix(_STORED).partition("?")
-    store, _, name = name.partition("/")
-    bucket, _, key = name.partition("/")
-    query = _parse_query(text)
-    return ArtifactRef(
-        store=store,
-        bucket=bucket,
-        key=_unquote(key),
-        digest=query.get("d"),
-        size=_parse_size(query.get("n", "")),
-        kind=_parse_kind(query.get("k")),
-        **_parse_common(query),
-    )
-
-
-def _parse_inline(text: str) -> ArtifactRef:
-    query = _parse_query(text)
-    return inline_ref(payload=_parse_payload(query.get("v")), **_parse_common(query))
-
-
-def _parse_query(text: str) -> dict[str, str]:
-    query: dict[str, str] = {}
-    for item in text.split("&") if text else ():
-        name, equals, value = item.partition("=")
-        name = _unquote(name)
-        # The way for a later version to add what must not be ignored; other unknown names are skipped.
-        if name.startswith(_MUST_UNDERSTAND):
-            raise InvalidRefError(
-                f"a reference demands a feature that is unknown here; upgrade lucas-storage for {name!r}"
-            )
-        # A name twice could be read differently by two programs, one of which checks it and the other uses it.
-        if not equals or name in query:
-            raise InvalidRefError(f"a reference has a query name without a value or twice; it is {name!r}")
-        query[name] = _unquote(value)
-    return query
-
-
-def _parse_common(query: dict[str, str]) -> dict[str, Any]:
-    return {
-        "format": query.get("f", ""),
-        "filename": query.get("fn"),
-        "run": query.get("r"),
-        "signature": query.get("h"),
-    }
-
-
-def _parse_size(text: str) -> int:
-    _check(_SIZE, text, "the size n", "a decimal number of bytes")
-    return int(text)
-
-
-def _parse_kind(text: str | None) -> Kind:
-    if text not in (None, "m"):
-        raise InvalidRefError(f"a reference is of a kind that is unknown here; upgrade lucas-storage for {text!r}")
-    return "manifest" if text == "m" else "blob"
-
-
-def _parse_payload(text: str | None) -> bytes:
-    if text is None or not _BASE64URL.fullmatch(text):
-        raise InvalidRefError("an inline reference carries its bytes as v, in unpadded base64url")
-    payload = _unbase64(text)
-    # One text for one payload: base64 has spare bits at its end, and equal references must have equal URIs.
-    if payload is None or base64.urlsafe_b64encode(payload).rstrip(b"=").decode() != text:
-        raise InvalidRefError("the bytes v of an inline reference are not canonical base64url")
-    return payload
-
-
-def _unbase64(text: str) -> bytes | None:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        return None
-
-
-def _unquote(text: str) -> str:
-    if "%" not in text:  # as most parts have none, and a collection reads every reference there is
-        return text
-    try:
-        return unquote_to_bytes(text).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRefError("a percent-encoded part of a reference is not UTF-8; encode it so") from error
-
-
-def _check_optional(pattern: re.Pattern[str], value: object, what: str, rule: str) -> None:
-    if value is not None:
-        _check(pattern, value, what, rule)
-
-
-def _check(pattern: re.Pattern[str], value: object, what: str, rule: str) -> None:
-    if type(value) is not str or not pattern.fullmatch(value):
-        raise InvalidRefError(f"{what} of a reference is not valid; it is {rule}, not {value!r:.80}")
 
 
 def _short(digest: str | None) -> str:

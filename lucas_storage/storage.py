@@ -26,7 +26,8 @@ from .parallel import each
 from .reach.renewal import renew
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
-from .refs import ArtifactRef, is_filename
+from .reference_text.fields import is_filename
+from .refs import ArtifactRef
 from .values.loading import incoming
 from .values.storing import outgoing
 from .values.storing.store_value import declared

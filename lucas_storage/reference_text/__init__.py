@@ -1,0 +1,1 @@
+"""References as text: the rules of their fields, and how a URI is read."""
