@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,9 +92,14 @@ class Worker:
         return any(task.function is function for task in self.tasks.values())
 
     @property
+    def object_count(self) -> int:
+        """How many objects live in it."""
+        return sum(home is self for home in self.group.homes.values())
+
+    @property
     def keeps_state(self) -> bool:
         """Whether objects live in it that a client may still call."""
-        return not self.group.is_closed and any(home is self for home in self.group.homes.values())
+        return not self.group.is_closed and self.object_count > 0
 
 
 @dataclass(slots=True, eq=False)
@@ -106,3 +112,13 @@ class WorkerGroup:
     homes: dict[Function, Worker | str] = field(default_factory=dict)
     """The process of each object, or how it was lost."""
     is_closed: bool = False
+
+    @property
+    def next_index(self) -> int:
+        """The least index that no process has."""
+        return next(index for index in itertools.count() if index not in self.workers)
+
+    def emptiest(self) -> Worker | None:
+        """Return the process with the fewest objects, of several that with the fewest calls; None if there is none."""
+        staying = (worker for worker in self.workers.values() if not worker.is_leaving)
+        return min(staying, key=lambda worker: (worker.object_count, len(worker.tasks)), default=None)

@@ -145,16 +145,11 @@ class Pool:
 
     def _place_object(self, queue: FunctionQueue) -> Worker | None:
         """Place an object in its own process while there are spare ones, then in the one with the fewest objects."""
-        group = queue.group
-        shared = min(
-            (worker for worker in group.workers.values() if not worker.is_leaving),
-            key=lambda worker: (self._object_count(worker), len(worker.tasks)),
-            default=None,
-        )
-        if shared is not None and not shared.tasks and not self._object_count(shared):
+        group, shared = queue.group, queue.group.emptiest()
+        if shared is not None and not shared.tasks and not shared.object_count:
             home = shared  # its former objects are gone, so it is as good as a new one
         elif len(self._workers) < self._size and (shared is None or self._has_spare_workers()):
-            home = self._start_worker(group, next(index for index in itertools.count() if index not in group.workers))
+            home = self._start_worker(group, group.next_index)
         elif shared is not None:
             home = shared
         else:
@@ -162,9 +157,6 @@ class Pool:
             return None
         group.homes[queue.function] = home
         return home
-
-    def _object_count(self, worker: Worker) -> int:
-        return sum(home is worker for home in worker.group.homes.values())
 
     def _has_spare_workers(self) -> bool:
         """Return whether objects hold less than half of the processes; the rest is kept for functions."""
