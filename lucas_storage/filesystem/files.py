@@ -11,6 +11,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from . import failing_bodies, late_closing
 from .entries import Entry
+from .thread_positions import ThreadPositions
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class ReadFile(io.BufferedIOBase):
-    """A binary file for reading, for one thread. Its pickle opens the same bytes again, at the same position.
+    """A binary file for reading. Its pickle opens the same bytes again, at the same position.
+
+    Threads may take turns with it, and may read at the same time if each seeks before it reads.
 
     Args:
         fs: The file system.
@@ -39,6 +42,7 @@ class ReadFile(io.BufferedIOBase):
         self.size = file.seek(0, os.SEEK_END)
         """Bytes of the object."""
         file.seek(at)
+        self._positions = ThreadPositions(file)
         late_closing.opened(self)
 
     @property
@@ -65,38 +69,45 @@ class ReadFile(io.BufferedIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set the position and return it."""
-        return self._file.seek(offset, whence)
+        return self._positions.seek(offset, whence)
 
     def tell(self) -> int:
         """Return the position."""
-        return self._file.tell()
+        return self._positions.tell()
 
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes: as many as asked for, fewer only at the end; all if `size` is None or negative."""
-        return self._file.read(-1 if size is None else size)
+        with self._positions.reading():
+            return self._file.read(-1 if size is None else size)
 
     def read1(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`, as few as are at hand."""
-        return cast("io.BufferedReader", self._file).read1(size)
+        with self._positions.reading():
+            return cast("io.BufferedReader", self._file).read1(size)
 
     def readinto(self, buffer: Buffer) -> int:
         """Fill `buffer`, which stays the caller's, with the next bytes; return how many."""
-        return cast("io.BufferedReader", self._file).readinto(buffer)
+        with self._positions.reading():
+            return cast("io.BufferedReader", self._file).readinto(buffer)
 
     def readinto1(self, buffer: Buffer) -> int:
         """Fill `buffer` with as few of the next bytes as are at hand; return how many."""
-        return cast("io.BufferedReader", self._file).readinto1(buffer)
+        with self._positions.reading():
+            return cast("io.BufferedReader", self._file).readinto1(buffer)
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return the next line with its end, at most `size` bytes of it."""
-        return self._file.readline(-1 if size is None else size)
+        with self._positions.reading():
+            return self._file.readline(-1 if size is None else size)
 
     def __iter__(self) -> Iterator[bytes]:
-        # The file itself is in C: a line through a method of this class would take several times as long.
-        return iter(self._file)
+        with self._positions.reading():
+            # The file itself is in C: a line through a method of this class would take several times as long.
+            return iter(self._file)
 
     def __next__(self) -> bytes:
-        return next(self._file)
+        with self._positions.reading():
+            return next(self._file)
 
     def close(self) -> None:
         """Close the file."""

@@ -140,3 +140,30 @@ def test_duckdb(fs, weather):
         assert first("SELECT count(*) FROM 'lucas://data/by/*/*.parquet' WHERE weather = 'snow'") == (23,)
         with pytest.raises(Exception, match=r"none\.parquet"):
             database.execute("FROM 'lucas://data/none.parquet'")
+
+
+@pytest.fixture
+def numbers(fs):
+    """A table of eight groups of rows and ten columns, of 8 MiB, as one file and as a directory of partitions."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    count, random = 100_000, np.random.default_rng(0)
+    columns = {f"c{number}": random.random(count) for number in range(8)}
+    table = pa.table({"id": np.arange(count), "g": np.arange(count) // (count // 8), **columns})
+    pq.write_table(table, "data/k.parquet", filesystem=fs, row_group_size=count // 8)
+    pq.write_to_dataset(table, "data/parts", partition_cols=["g"], filesystem=fs)
+    return table
+
+
+def test_the_threads_of_duckdb_read_what_is_there(fs, numbers):
+    import duckdb
+
+    truth = (numbers["c3"].to_numpy().sum(), numbers["id"].to_numpy().sum())
+    with duckdb.connect() as database:
+        database.execute("SET threads = 8")
+        database.register_filesystem(fs)
+        for source in ("'lucas://data/k.parquet'", "read_parquet('lucas://data/parts/**/*.parquet')"):
+            for _ in range(5):
+                assert database.execute(f"SELECT sum(c3), sum(id) FROM {source}").fetchall()[0] == pytest.approx(truth)

@@ -6,10 +6,13 @@ import contextlib
 import gc
 import gzip
 import io
+import os
 import pickle
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -427,3 +430,53 @@ def test_a_program_does_not_end_while_another_thread_is_about_to_close_a_file(fs
     )
 
     assert ran.stdout.strip() == "True"
+
+
+class Threads:
+    """Threads that do one thing after the other, each when it is told to."""
+
+    def __init__(self, stack):
+        self._stack, self._pools = stack, {}
+
+    def __call__(self, name, act, *args):
+        if name not in self._pools:
+            self._pools[name] = self._stack.enter_context(ThreadPoolExecutor(1))
+        return self._pools[name].submit(act, *args).result()
+
+
+@pytest.fixture
+def threads():
+    with ExitStack() as stack:
+        yield Threads(stack)
+
+
+def test_a_thread_reads_where_it_sought_whatever_others_did_meanwhile(fs, threads):
+    fs.pipe("bucket/k", bytes(range(200)))
+    with fs.open("bucket/k") as file:
+        for thread in range(8):
+            threads(thread, file.seek, 10 * thread)
+        told = [threads(thread, file.tell) for thread in range(8)]
+        read = [threads(thread, file.read, 3) for thread in reversed(range(8))]
+
+    assert told == [10 * thread for thread in range(8)]
+    assert read == [bytes(range(10 * thread, 10 * thread + 3)) for thread in reversed(range(8))]
+
+
+def test_a_seek_from_where_a_thread_is_counts_from_where_it_sought(fs, threads):
+    fs.pipe("bucket/k", bytes(range(200)))
+    with fs.open("bucket/k") as file:
+        threads("a", file.seek, 10)
+        threads("b", file.seek, 100)
+        threads("a", file.seek, 5, os.SEEK_CUR)
+
+        assert (threads("b", file.read, 1), threads("a", file.read, 1)) == (b"\x64", b"\x0f")
+
+
+def test_threads_that_take_turns_see_one_position(fs, threads):
+    fs.pipe("bucket/k", b"first\nsecond\nthird\n")
+    with fs.open("bucket/k") as file:
+        threads("a", file.seek, 6)
+        lines = [threads("b", file.readline), threads("a", file.readline)]
+
+        assert lines == [b"second\n", b"third\n"]
+        assert threads("b", file.tell) == threads("a", file.tell) == 19
