@@ -128,7 +128,8 @@ class Settings:
         except KeyError:
             known = ", ".join(sorted(self.endpoints))
             raise UnknownStoreError(
-                f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS"
+                f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS, or "
+                f"put a store before it if it is a bucket, as in lucas://{DEFAULT_STORE}/BUCKET/KEY"
             ) from None
 
     def client_endpoint(

@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 COMMANDS: Final = "lucas_storage.commands"
 """Group of entry points, each a `click.Command` under the name that it is called by."""
 
+_ELSEWHERE: Final = {
+    "copy": "cp",
+    "delete": "rm",
+    "download": "cp",
+    "get": "cp",
+    "list": "ls",
+    "move": "mv",
+    "put": "cp",
+    "remove": "rm",
+    "rename": "mv",
+    "start": "serve",
+    "upload": "cp",
+}
+"""What other programs call commands, and the commands here that do the same."""
+
 
 class ListedCommand(NamedTuple):
     """What ``--help`` says of a command of this package without importing it."""
@@ -56,6 +71,23 @@ class LazyGroup(click.Group):
             return command
         others = (command for command in installed_commands(COMMANDS) if command.name == cmd_name)
         return next(map(_loaded, others), None)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names; the error for none names the one that may be meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if meant := self._meant(ctx, args[0]):
+                raise click.UsageError(f"{error.message} Did you mean {meant!r}?", ctx) from error
+            raise
+
+    def _meant(self, ctx: click.Context, name: str) -> str | None:
+        from difflib import get_close_matches  # noqa: PLC0415  # a command that runs needs none
+
+        close = get_close_matches(name.lower(), self.list_commands(ctx), n=1)
+        return _ELSEWHERE.get(name.lower()) or next(iter(close), None)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of all commands, and a line about each."""

@@ -84,10 +84,23 @@ def parse(text: str) -> Target:
         literal = pattern = rest
     return Target(
         store=store,
-        bucket=check_bucket(name),
+        bucket=_bucket(name, store, text),
         key=check_prefix(literal, "key"),
         pattern=pattern if has_wildcards(rest) else "",
     )
+
+
+def _bucket(name: str, store: str, text: str) -> str:
+    """Return the bucket of a target; the error for none explains the store, which names for fsspec lack."""
+    try:
+        return check_bucket(name)
+    except InvalidParameterError as error:
+        if not text.startswith(SCHEME):
+            raise
+        rest = "BUCKET/KEY" if store == DEFAULT_STORE else text.removeprefix(SCHEME)
+        raise InvalidParameterError(
+            f"{error.message}; behind {SCHEME} come a store and a bucket, as in {SCHEME}{DEFAULT_STORE}/{rest}"
+        ) from error
 
 
 def _explained(text: str, error: InvalidParameterError) -> InvalidParameterError:

@@ -33,7 +33,7 @@ class ChangeMethods(ListingMethods):
         """
         source, target = split(self._strip_protocol(path1)), split(self._strip_protocol(path2))
         try:
-            self._copy(source, target, moved, attributes)
+            self._copy(source, (self._written(target[0]), target[1]), moved, attributes)
         except (IsADirectoryError, ObjectNotFoundError):
             # Only now: most are objects, and the question takes a call.
             if not self.isdir(path1):
@@ -110,6 +110,7 @@ class ChangeMethods(ListingMethods):
             attributes: Of an empty object, as those of `StorageClient.put_object`.
         """
         bucket, key = split_object(self._strip_protocol(path))
+        self._written(bucket)
         if truncate:
             self.client.put_object(bucket, key, b"", **attributes)
             return

@@ -149,7 +149,7 @@ class ContentMethods(OpeningMethods):
             bucket, key = split_object(self._strip_protocol(name))
             by_bucket[bucket].append({"key": key, "data": data, **attributes})
         for bucket, objects in by_bucket.items():
-            for error in self.client.put_objects(bucket, objects)["errors"].values():
+            for error in self.client.put_objects(self._written(bucket), objects)["errors"].values():
                 raise error
 
     def pipe_file(self, path: str, value: Buffer, mode: str = "overwrite", **attributes: Any) -> None:
@@ -169,7 +169,7 @@ class ContentMethods(OpeningMethods):
                 file.write(value)
             return
         bucket, key = split_object(self._strip_protocol(path))
-        self.client.put_object(bucket, key, value, **new_attributes(mode, **attributes))
+        self.client.put_object(self._written(bucket), key, value, **new_attributes(mode, **attributes))
 
     def _files(self, path: Any, recursive: bool) -> Iterable[str]:
         """Return the objects that a path or a pattern stands for; a path alone for itself, whatever it is."""

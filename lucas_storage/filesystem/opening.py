@@ -115,6 +115,7 @@ class OpeningMethods(ListingMethods):
         bucket, key = paths.split_object(path)
         if unknown := ", ".join(sorted({*options} - {*_WRITING})):
             raise TypeError(f"a file that is written has no option {unknown}; there are {', '.join(_WRITING)}")
+        self._written(bucket)
         present = None if "w" in mode else self._present(bucket, key)
         if "x" in mode and present:
             raise AlreadyExistsError("there is an object already; open it with 'w' to replace it", bucket, key)

@@ -94,12 +94,24 @@ class Session(AbstractFileSystem, metaclass=_OfEnvironment):
             yield
         except BucketNotFoundError as error:
             if bucket in settings.resolve().endpoints:
-                error.message += (
-                    f"; {bucket!r} is the name of a store, which stands before the bucket on the command line and in "
-                    "references, but not here"
-                )
+                error.message += f"; {_a_store(bucket)}"
                 error.args = (error.message,)
             raise
+
+    def _written(self, bucket: str) -> str:
+        """Return a bucket that is written to, unless the server would make it by the name of a store.
+
+        Raises:
+            BucketNotFoundError: It is not there, and a store has its name. A server that makes buckets as they are
+                written to would put the object where neither the command line nor the client looks for it.
+        """
+        if bucket in settings.resolve().endpoints and not self.client.bucket_exists(bucket):
+            raise BucketNotFoundError(
+                f"the bucket does not exist; {_a_store(bucket)}; if a bucket of this name is meant, make it first with "
+                f"mkdir({bucket!r})",
+                bucket,
+            )
+        return bucket
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -116,6 +128,13 @@ class Session(AbstractFileSystem, metaclass=_OfEnvironment):
         described: dict[str, Any] = super().to_dict(include_password=include_password)
         args, options = _without_secrets(tuple(described.pop("args")), described)
         return {"args": args, **options}
+
+
+def _a_store(name: str) -> str:
+    return (
+        f"{name!r} is the name of a store, which stands before the bucket on the command line and in references, but "
+        "not here"
+    )
 
 
 def _without_secrets(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

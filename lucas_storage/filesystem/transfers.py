@@ -148,7 +148,7 @@ class TransferMethods(ContentMethods):
             return
         bucket, key = split_object(self._strip_protocol(rpath))
         options = {**new_attributes(mode, **attributes), "progress": _reporting(callback)}
-        self.client.upload_file(bucket, key, lpath, **options)
+        self.client.upload_file(self._written(bucket), key, lpath, **options)
 
     def _get_artifact(self, path: str, lpath: Any, callback: Callback) -> None:
         # Not by the base class: a reference has a question mark, and is no pattern.

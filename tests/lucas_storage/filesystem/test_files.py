@@ -148,6 +148,29 @@ def test_a_store_in_the_place_of_a_bucket_is_explained(fs):
     assert "store" not in caught.value.message
 
 
+WRITES = {
+    "open": lambda fs, path: fs.open(path, "wb").close(),
+    "pipe": lambda fs, path: fs.pipe({path: b"1"}),
+    "pipe_file": lambda fs, path: fs.pipe_file(path, b"1"),
+    "put_file": lambda fs, path: fs.put_file(__file__, path),
+    "touch": lambda fs, path: fs.touch(path),
+    "cp_file": lambda fs, path: fs.cp_file("bucket/here", path),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_no_write_makes_a_bucket_by_the_name_of_a_store(fs, write):
+    fs.pipe_file("bucket/here", b"content")
+
+    with pytest.raises(FileNotFoundError, match=r"'default' is the name of a store.*mkdir\('default'\)"):
+        write(fs, "lucas://default/bucket/key")
+    assert not fs.exists("default")
+    fs.mkdir("default")
+    write(fs, "lucas://default/bucket/key")
+    assert fs.find("default") == ["default/bucket/key"]
+    fs.rm("default", recursive=True)
+
+
 def test_a_directory_is_no_file(fs):
     fs.pipe_file("bucket/d/a", b"")
 
