@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actorc.storage.testing import local_server
+
 pytestmark = [
     pytest.mark.ecosystem,
     pytest.mark.filterwarnings("default"),  # those of other libraries about each other
@@ -167,3 +169,76 @@ def test_the_threads_of_duckdb_read_what_is_there(fs, numbers):
         for source in ("'lucas://data/k.parquet'", "read_parquet('lucas://data/parts/**/*.parquet')"):
             for _ in range(5):
                 assert database.execute(f"SELECT sum(c3), sum(id) FROM {source}").fetchall()[0] == pytest.approx(truth)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The file system over a server that counts, and a function that tells the bytes that another one got."""
+    from urllib.request import urlopen
+
+    import fsspec
+
+    with local_server(http=True) as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("STORAGE_LOCAL", "0")
+        made = fsspec.filesystem("lucas", skip_instance_cache=True)
+        made.mkdir("data")
+
+        def out():
+            with urlopen(f"{server.http_endpoint}/metrics") as page:
+                lines = page.read().decode().splitlines()
+            found = (line for line in lines if line.startswith('storage_object_bytes_total{direction="out"'))
+            return sum(float(line.split()[-1]) for line in found)
+
+        def counting(act):
+            before = out()
+            found = act()
+            return found, out() - before
+
+        yield made, counting
+
+
+def test_one_column_of_one_group_of_rows_costs_its_own_bytes(counted):
+    import duckdb
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    fs, counting = counted
+    count, random = 800_000, np.random.default_rng(0)
+    columns = {f"c{number}": random.random(count) for number in range(4)}
+    table = pa.table({"g": np.arange(count) // (count // 8), **columns})
+    own = 8 * count // 8
+    pq.write_table(table, "data/k", filesystem=fs, row_group_size=count // 8)
+    pq.write_to_dataset(table, "data/parts", partition_cols=["g"], filesystem=fs)
+    scan = {"columns": ["c3"], "filter": ds.field("g") == 3}
+    hive = {"filesystem": fs, "partitioning": "hive"}
+    wanted = pl.col("g") == 3
+    url = "lucas://data/k"
+    whole, bytes_of_whole = counting(lambda: pq.read_table("data/k", filesystem=fs).num_rows)
+    with duckdb.connect() as database:
+        database.register_filesystem(fs)
+        ways = {
+            "pyarrow": lambda: ds.dataset("data/k", filesystem=fs).to_table(**scan).num_rows,
+            "partitions": lambda: ds.dataset("data/parts", **hive).to_table(**scan).num_rows,
+            "pandas": lambda: len(pd.read_parquet(url, columns=["c3"], filters=[("g", "==", 3)])),
+            "polars": lambda: (
+                pl.scan_pyarrow_dataset(ds.dataset("data/k", filesystem=fs))
+                .filter(wanted)
+                .select("c3")
+                .collect()
+                .height
+            ),
+            "polars, url": lambda: pl.scan_parquet(fs.sign("data/k")).filter(wanted).select("c3").collect().height,
+            "duckdb": lambda: database.execute(f"SELECT count(c3) FROM read_parquet('{url}') WHERE g = 3").fetchall()[
+                0
+            ][0],
+        }
+        found = {name: counting(way) for name, way in ways.items()}
+
+    assert (whole, bytes_of_whole > 4 * count * 8) == (count, True)
+    assert {name: rows for name, (rows, _) in found.items()} == dict.fromkeys(ways, count // 8)
+    assert {name: size for name, (_, size) in found.items() if size > 2 * own} == {}
