@@ -7,6 +7,7 @@ arrived or a request outgrew the buffer, and so never apply to a large upload or
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -25,6 +26,7 @@ from .call_span import UNTRACED, CallSpan
 from .retries.attempts import Attempt, Attempts
 from .retries.endpoints import Endpoints
 from .retries.retry_policy import RetryPolicy
+from .round_trips import RoundTrips
 from .signer import CallSigner, Signer
 from .stream_ends import Receiver, Sender
 from .transport import Answers, Connection, Start, Transport
@@ -40,6 +42,8 @@ _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
     for method in SERVICE.methods
 }
 """By the class of a request, the full name of its method and the class of the answer."""
+_QUICK: Final = frozenset({PREFIX + name for name in ("GetServerInfo", "HeadObject", "HeadBucket", "GetObject")})
+"""Full names of methods that wait for no disk to be written, so that a call of them shows the round trip."""
 
 
 def _always() -> bool:
@@ -74,6 +78,8 @@ class Rpc:
         self._peers = {endpoint: Peer(options.address(endpoint)) for endpoint in options.endpoints}
         # set without a lock: it only turns true
         self._reached = False
+        self.round_trips = RoundTrips()
+        """What calls over a network have shown of the way."""
         self.transport = ""
         """What carried the last unary call that was answered; a hint, where threads take different ones."""
 
@@ -103,7 +109,10 @@ class Rpc:
         path, answer = _UNARY[type(request)]
 
         def make(start: Start, exchange: Exchange, connection: Connection, body: bytes) -> T:
+            began = time.monotonic()
             reply, trailers = connection.ask(start, body)
+            if path in _QUICK:
+                self._measured(connection, began)
             # before the answer is judged: a server that answers anything has been reached
             self._reached = True
             self.transport = connection.transport
@@ -201,19 +210,30 @@ class Rpc:
                     exchange, start = self._begun(path, attempt, proof, span)
                     with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
                         body = exchange.seal(receiver.request())
+                        began = time.monotonic()
                         answers = connection.receive(start, body, self._options.idle_timeout)
                         opened = partial(exchange.open, announced=answers.announced)
-                        yield from self._payload(answers, receiver, opened, attempts)
+                        heard = partial(self._measured, connection, began)
+                        yield from self._payload(answers, receiver, opened, attempts, heard)
                         receiver.finish()
                         span.moved(receiver)
                         return
 
     def _payload(
-        self, answers: Answers, receiver: Receiver, opened: Callable[[bytes], bytes | None], attempts: Attempts
+        self,
+        answers: Answers,
+        receiver: Receiver,
+        opened: Callable[[bytes], bytes | None],
+        attempts: Attempts,
+        heard: Callable[[], None],
     ) -> Iterator[bytes | memoryview]:
         # closed also when the caller drops the generator: otherwise the server would send to nobody
         with closing(answers.messages()) as messages:
+            is_first = True
             for message in messages:
+                if is_first:
+                    heard()
+                    is_first = False
                 self._reached = True
                 with answer_checks.damaged_answers():
                     payload = receiver.accept(message, opened)
@@ -222,6 +242,10 @@ class Rpc:
                     # the description of the object, which every attempt brings, is none
                     attempts.progressed()
                     yield payload
+
+    def _measured(self, connection: Connection, began: float) -> None:
+        if connection.transport == "grpc":
+            self.round_trips.took(time.monotonic() - began)
 
     def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
         """Make a call that sends a stream; it is repeated only if its source can be read again.

@@ -47,8 +47,9 @@ def store(
 ) -> ObjectInfo:
     """Store buffers as one object; they belong to the caller, and must not change meanwhile.
 
-    One stream sends them, and the server stores them in one piece. Over a link that is long and that one stream leaves
-    idle, it is broken off soon, and all is sent in parts: the same object, which the server has in several pieces.
+    One stream sends them, and the server stores them in one piece. Over a link that is known to be long all is sent in
+    parts: the same object, which the server has in several pieces. So it is over a link that proves to be long and that
+    one stream leaves idle; it is broken off soon.
 
     Args:
         remote: The server.
@@ -62,9 +63,10 @@ def store(
         worth: Bytes that must be left when the one stream is broken off.
     """
     transfer = _BufferUpload(remote, destination, buffers, Deadline(timeout), progress)
-    streams = streams or part_streams.stream_count()
+    streams = streams or part_streams.stream_count(remote.round_trip)
     try:
-        return transfer.as_whole(_Link(remote, streams, long, worth))
+        if streams.count == 1:
+            return transfer.as_whole(_Link(remote, streams, long, worth))
     except _LongLinkError:
         pass
     with transferring("upload", destination.bucket, destination.key):

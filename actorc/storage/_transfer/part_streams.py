@@ -35,9 +35,13 @@ def allowed_part_size(part_size: int, size: int) -> int:
     return -(-least // MiB) * MiB
 
 
-def stream_count() -> StreamCount:
-    """Return what decides how many parts are sent at once."""
-    return StreamCount(_MEASURED, buffered=_BUFFERED)
+def stream_count(round_trip: float = 0.0) -> StreamCount:
+    """Return what decides how many parts are sent at once.
+
+    Args:
+        round_trip: Seconds of a round trip, as earlier calls have shown; 0 if none has.
+    """
+    return StreamCount(_MEASURED, buffered=_BUFFERED, round_trip=round_trip)
 
 
 def send(

@@ -55,6 +55,11 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
         self._puts = self._gathered_puts()
         self._small_gets = self._gathered_gets()
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds of a round trip to the server at most, as calls have shown; 0 if none has, or there is no network."""
+        return self._rpc.round_trips.seconds
+
     def server_info(self, timeout: float | None = None) -> tuple[ServerInfo, str]:
         """Return limits and capabilities of the server, and the transport that leads to it."""
         return self._rpc.ask(pb.GetServerInfoRequest(), messages.server_info, timeout=timeout), self._rpc.transport

@@ -115,6 +115,31 @@ def test_over_a_long_link_parts_are_sent_and_become_one_object(client, relay):
     assert calls == {"GetServerInfo": 2, "CreateMultipartUpload": 1, "CompleteMultipartUpload": 1}
 
 
+def over_a_link_known_as_long(client):
+    """Store the content after calls that took a second; puts show no shorter ones."""
+    for _ in range(2):
+        client._remote._rpc.round_trips.took(1.0)
+    return buffer_upload.store(client._remote, destination(), ALL, MiB)
+
+
+def test_over_a_link_that_is_known_to_be_long_nothing_is_sent_twice(client, relay):
+    over_a_link_known_as_long(client)
+
+    assert Counter(relay.calls) == {"CreateMultipartUpload": 1, "WriteObject": 12, "CompleteMultipartUpload": 1}
+    assert client.get_object("bucket", "key") == CONTENT
+
+
+def test_a_narrow_server_over_a_link_that_is_known_to_be_long_is_sent_the_object_by_one(tmp_path, make_relay):
+    with local_server((tmp_path / "narrow").as_uri(), threads=3, reserved=2) as narrow:
+        relay = make_relay(narrow.endpoint)
+        with StorageClient(relay.endpoint, retry=HASTY) as client:
+            client.create_bucket("bucket")
+            over_a_link_known_as_long(client)
+
+            assert client.get_object("bucket", "key") == CONTENT
+            assert list(client.list_multipart_uploads("bucket")["uploads"]) == []
+
+
 def test_what_is_sent_last_by_one_stream_is_not_sent_again(client, relay):
     stored(client, buffers=(memoryview(CONTENT[: 2 * MiB]),))
 

@@ -116,3 +116,8 @@ def test_bytes_that_buffers_take_at_once_are_not_measured():
 
     # behind the buffers the link takes a twentieth of a processor, and with them a fifth
     assert tried(buffered=0) < tried(buffered=8 * MiB) == 8
+
+
+def test_a_link_that_is_known_to_be_long_has_all_streams_at_once():
+    assert [StreamCount(round_trip=seconds).count for seconds in (0.0, 0.001, 0.007, 0.009, 0.1)] == [1, 1, 1, 8, 8]
+    assert StreamCount(round_trip=0.1, most=3).count == 3
