@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.models import ObjectAttributes
+from actorc.storage.models import ObjectAttributes, SmallObject
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import FsOps, LocalEngine, Rebuild
@@ -120,6 +120,11 @@ class Run:
         self.engine.complete_upload("bucket", "key", upload_id, parts)
         self.note("done", total)
 
+    def put_many(self, size):
+        self.note("try", size)
+        self.engine.put_many("bucket", batch_of(size), idempotency_key=f"batch-{size}")
+        self.note("done", size)
+
     def copy(self, source, target, size):
         self.note("try", size)
         self.engine.copy(CopySource(bucket="bucket", key=source), "bucket", target)
@@ -134,6 +139,11 @@ class Run:
         self.note("try", None)
         self.engine.delete_many("bucket", keys)
         self.note("done", None)
+
+
+def batch_of(size):
+    data = bytes([size % 251]) * size
+    return [SmallObject(key, data, crc32c(data)) for key in ("key", "beside", "last")]
 
 
 def fill(writer, size, total):
@@ -244,6 +254,14 @@ def batch_delete(run):
     run.engine.sweep()
 
 
+def batch_put(run):
+    run.open()
+    run.fsops.armed = True
+    for size in (10, 20):
+        run.put_many(size)
+    run.engine.sweep()
+
+
 def forgotten(run):
     """Put the object, and let the index forget it without a word, as a damaged one may."""
     run.open()
@@ -289,6 +307,7 @@ SCENARIOS = (
     multipart,
     copy,
     batch_delete,
+    batch_put,
     quarantine,
     adopt,
     rebuild,
@@ -330,4 +349,5 @@ def main(root, *asked):
         run_all(scenarios[name], Path(root, name), int(step), empty)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

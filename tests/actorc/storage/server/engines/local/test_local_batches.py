@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
@@ -87,6 +89,30 @@ def test_the_results_of_a_batch_are_recorded_in_one_row_that_a_later_start_knows
 
     assert engine.put_many("bucket", batch, idempotency_key="call") == first
     assert [engine.put_small("bucket", each, idempotency_key="call") for each in batch[:3]] == first[:3]
+
+
+def test_a_batch_that_is_repeated_to_another_process_gets_the_first_answers(pair):
+    first, second = pair
+    batch = [small(key) for key in MANY]
+    answers = first.put_many("bucket", batch, idempotency_key="call")
+
+    assert second.put_many("bucket", batch, idempotency_key="call") == answers
+    assert second.put_small("bucket", batch[-1], idempotency_key="call") == answers[-1]
+
+
+def test_a_batch_costs_few_statements_beside_those_that_write_its_objects(engine):
+    batch = [small(key) for key in MANY]
+    engine.put_many("bucket", batch, idempotency_key="first")
+    statements = []
+    connection = engine._index._idempotency.commits._connection
+    connection.set_trace_callback(statements.append)
+    engine.put_many("bucket", batch, idempotency_key="second")
+    connection.set_trace_callback(None)
+
+    # SQLite tells of a statement once more for each of its triggers
+    kinds = Counter(" ".join(each.split()[:3]) for each in set(statements))
+    assert kinds["INSERT INTO retained"] == kinds["INSERT OR REPLACE"] == 1
+    assert sum(count for kind, count in kinds.items() if kind.startswith("SELECT")) <= 6
 
 
 def test_an_object_that_fails_behind_a_write_is_not_among_the_recorded_results(engine, clock):

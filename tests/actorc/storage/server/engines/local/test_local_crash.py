@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.models import ListQuery
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local import Rebuild
+from tests.actorc.storage.server.engines.local.crash_child import batch_of
 
 CHILD = Path(__file__).with_name("crash_child.py")
 
@@ -48,6 +50,7 @@ SCENARIOS = [
     "copy",
     "batch_delete",
 ]
+BATCH = "batch_put"
 MENDING = ["quarantine", "adopt", "rebuild"]
 
 
@@ -55,7 +58,7 @@ MENDING = ["quarantine", "adopt", "rebuild"]
 def remains(tmp_path_factory, thorough):
     """Where the processes died, each scenario in a folder of its own."""
     root = tmp_path_factory.mktemp("remains")
-    steps = dict.fromkeys(SCENARIOS, 1 if thorough else 13) | dict.fromkeys(MENDING, 1 if thorough else 23)
+    steps = dict.fromkeys([*SCENARIOS, BATCH], 1 if thorough else 13) | dict.fromkeys(MENDING, 1 if thorough else 23)
     command = [sys.executable, CHILD, root, *(f"{scenario}={step}" for scenario, step in steps.items())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -85,6 +88,24 @@ def test_a_kill_at_any_disk_call_loses_nothing(remains, open_local, put, get, pr
         engine.sweep()
         assert problems(engine) == []
         assert put(engine, "key", b"after") == engine.head("bucket", "key")
+        engine.close()
+
+
+@pytest.mark.slow
+def test_a_batch_that_a_kill_cut_off_is_there_whole_or_not_at_all_and_has_one_effect(remains, open_local, problems):
+    for journal in journals(remains / BATCH):
+        engine = open_local(journal.with_suffix(""))
+        tried = [size for what, size in map(json.loads, journal.read_text().splitlines()) if what == "try"]
+        # the last one may be there; each before it was acknowledged, so that a repetition changes nothing
+        for size in reversed(tried):
+            before = engine.page(ListQuery(bucket="bucket")).objects
+            again = engine.put_many("bucket", batch_of(size), idempotency_key=f"batch-{size}")
+            assert len(before) in {0, len(again)}
+            assert len({info.size for info in before}) <= 1
+            assert before == tuple(sorted(again)) or size not in {info.size for info in before}
+            assert {info.size for info in engine.page(ListQuery(bucket="bucket")).objects} == {tried[-1]}
+        engine.sweep()
+        assert problems(engine) == []
         engine.close()
 
 
