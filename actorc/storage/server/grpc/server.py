@@ -21,6 +21,11 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_metadata_size", MAX_HEADERS),
+    # Without a limit, one peer that begins calls and resets them at once, with headers that its table of them makes a
+    # thousand times as long, takes gigabytes and half a minute. More calls of a connection wait at the client.
+    ("grpc.max_concurrent_streams", 128),
+    # else calls of honest clients are refused as well, as many as half of those that begin at once
+    ("grpc.http.overload_protection", 0),
     # clients ping during idle transfers; gRPC's default takes a ping within five minutes for an attack
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
