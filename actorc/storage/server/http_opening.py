@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actorc.storage.errors import InvalidParameterError
 
 from .server_parts import ServerParts
-from .telemetry.watched import WatchedServer, damaged
+from .telemetry.watched import WatchedServer
 
 if TYPE_CHECKING:
     from .api.api import Api
@@ -74,7 +74,7 @@ def _api(
         clock=parts.clock,
         is_ready=is_ready,
         is_healthy=parts.is_healthy,
-        damaged=lambda: damaged(parts.engine),
+        damaged=lambda: parts.engine.damaged,
         data=parts.options.data,
         threads=parts.options.threads,
     )

@@ -73,8 +73,7 @@ class ServerParts:
 
     def is_healthy(self) -> bool:
         """Return whether the engine accepts changes."""
-        # engines that always accept changes lack these attributes
-        return bool(getattr(self.engine, "healthy", True)) and not getattr(self.engine, "full", False)
+        return self.engine.healthy and not self.engine.full
 
     def close(self) -> None:
         """Wait until no thread is in the engine any more, and close it; the faces have ended before."""

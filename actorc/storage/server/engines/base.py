@@ -102,6 +102,21 @@ class Engine(ABC):
     capabilities: frozenset[str] = frozenset()
     """Names of `CAPABILITIES`."""
 
+    @property
+    def healthy(self) -> bool:
+        """Whether changes are accepted; otherwise the server that it belongs to is not ready."""
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for new objects at present; then the server is not ready either."""
+        return False
+
+    @property
+    def damaged(self) -> int:
+        """How often verifying what is stored found damage, since the engine was opened; 0 if it does not look."""
+        return 0
+
     @abstractmethod
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
         """Make a bucket and return it; with `exist_ok`, return an existing one.

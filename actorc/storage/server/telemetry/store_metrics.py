@@ -17,7 +17,7 @@ from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.version import version
 
 from .certificates import end_of_certificate
-from .watched import WatchedServer, damaged, restarts
+from .watched import WatchedServer, restarts
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class StoreCollector(Collector):
             yield _gauge("storage_certificate_end_timestamp_seconds", meaning, self._certificate_end)
         # what an engine cannot tell now is left out; the page has the rest
         with suppress(StorageError):
-            found = damaged(self._watched.engine)
+            found = self._watched.engine.damaged
             yield _gauge("storage_damage_found", "How often verifying what is stored found damage", found)
         with suppress(OSError):
             yield from self._disk()

@@ -38,11 +38,6 @@ class WatchedServer:
         return default if self.options.metrics_buckets is None else self.options.metrics_buckets
 
 
-def damaged(engine: Engine) -> int:
-    """Return how often the scrubber of an engine found damage; 0 for one that looks for none."""
-    return int(getattr(engine, "damaged", 0))
-
-
 def record_restart(shared: Path) -> None:
     """Count the restart of a worker, in the directory of the numbers of all workers."""
     # a byte for each: an append is atomic, and its number is the size of the file
