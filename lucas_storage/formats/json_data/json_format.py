@@ -72,6 +72,8 @@ class JsonFormat(Format):
         try:
             if _TAGS.search(data) is None:
                 return loads(data)
+            if _is_one_tag(bytes(data)):
+                return self.dialect.read(loads(data))
             if _is_mostly_scalars(bytes(data)):
                 return RareTags(self.dialect.read).value(loads(data))
             return json.loads(str(data, "utf-8"), object_hook=self.dialect.read, parse_constant=refuse_constant)
@@ -109,6 +111,11 @@ def _exact(value: Any) -> bytes | None:
     data = dumps(value)
     # A key that looks like a tag: the user's own dict has to be told from one.
     return None if _holds(data, _TAG) else data
+
+
+def _is_one_tag(data: bytes) -> bool:
+    """Return whether data is a tag with none in it, such as a dict of ints by ints."""
+    return data.startswith(_TAG) and data.count(b"$") == 1
 
 
 def _is_mostly_scalars(data: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -14,6 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import package
+
+_FLOATS: Final = {text: text for text in ("nan", "inf", "-inf")}
+"""Texts of floats, of which each makes a new one: a set or a dict may hold several NaN, told apart by what they are."""
 
 
 def _unbase64(text: str) -> bytes:
@@ -61,7 +63,7 @@ def _read_slice(content: Any) -> slice:
 READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
     "json@1": {
         "$int": lambda content: int(content, 16),
-        "$float": lambda content: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content],
+        "$float": lambda content: float(_FLOATS[content]),
         "$text": lambda content: _unbase64(content).decode("utf-8", "surrogatepass"),
         "$numpy": lambda content: numpy_scalar(content[0], _unbase64(content[1])),
     },

@@ -88,8 +88,14 @@ def ints(values: Collection[int]) -> list[str]:
 def _floats(values: Collection[float]) -> list[str]:
     if all(map(math.isfinite, values)):
         return _many(values) if len(values) > _MANY else list(map(repr, values))
-    each = iter(_floats(list(filter(math.isfinite, values))))
-    return [next(each) if math.isfinite(value) else _not_finite(repr(value)) for value in values]
+    written = list(values)
+    others = {place: value for place, value in enumerate(written) if not math.isfinite(value)}
+    for place in others:
+        written[place] = 0.0
+    texts = _floats(written)
+    for place, value in others.items():
+        texts[place] = _not_finite(repr(value))
+    return texts
 
 
 @cache

@@ -23,6 +23,8 @@ from .scalar_texts import EXACT, TextsOf, exact, quoted
 Write: TypeAlias = Callable[[Collection[Any], TextsOf], list[str]]
 """Returns the texts of some containers of one type, by the texts of what stands in them."""
 
+_ROWS: Final = 1000
+"""Rows that are written by columns; of more, the collector of garbage looks at the texts of each too often."""
 _WIDE: Final = 64
 """Items of containers of one length up to which all of them are cut in C at once."""
 _TEXT: Final = frozenset({str})
@@ -109,7 +111,7 @@ def sequences(begin: str, end: str) -> Write:
     """Return how sequences are written, between two texts."""
 
     def write(values: Collection[Any], texts_of: TextsOf) -> list[str]:
-        if len(values) > 1 and (width := _width(values)) and _hold_no_containers(values):
+        if 1 < len(values) <= _ROWS and (width := _width(values)) and _hold_no_containers(values):
             return _by_columns(begin + ",".join(["%s"] * width) + end, values, texts_of)
         return [f"{begin}{text}{end}" for text in _joined(values, texts_of(_within(values)))]
 
@@ -147,7 +149,7 @@ def dicts(values: Collection[Any], texts_of: TextsOf) -> list[str]:
     """Return the texts of dicts: objects of JSON, or pairs where keys are no texts, or look like a tag."""
     keys = _within(values)
     if set(map(type, keys)) <= _TEXT:
-        names = _common_names(values) if len(values) > 1 else None
+        names = _common_names(values) if 1 < len(values) <= _ROWS else None
         if texts_are_exact(names or keys) and not _any_looks_like_tag(values):
             return _objects(values, keys, texts_of) if names is None else _records(values, names, texts_of)
     if len(values) == 1 or not any(map(_is_object, values)):

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lucas_storage.errors import DecodeError, NoFormatError, UnknownFormatError
-from lucas_storage.formats import format_by_id, format_for, holds_references, is_exact, is_tagged_scalar
+from lucas_storage.formats import encode_data, format_by_id, format_for, holds_references, is_exact, is_tagged_scalar
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.json_data import json_text
 from lucas_storage.formats.json_data.json_format import json_line
@@ -537,3 +537,25 @@ def test_a_line_of_a_stream_is_read_by_readers_of_the_first_version():
     assert b"\n" not in plain + dated
     with pytest.raises(NoFormatError):
         json_line([object()])
+
+
+def test_each_nan_is_one_of_its_own():
+    value = [{float("nan"), float("nan")}, {float("nan"): 1, float("nan"): 2}]
+    fmt, encoded = encode_data(value)
+
+    numbers, names = fmt.decode(MemorySource(bytes(encoded)), None)
+
+    assert (len(numbers), list(names.values())) == (2, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1: 2, 3: [4]}, (1, [2]), {1, 2}, frozenset({1}), {"$": 1}, {1: "$"}, ("$",), {}, ()],
+    ids=repr,
+)
+def test_data_that_is_one_tag_comes_back_equal(value):
+    fmt, encoded = encode_data(value)
+    found = fmt.decode(MemorySource(bytes(encoded)), None)
+
+    assert found == value
+    assert type(found) is type(value)
