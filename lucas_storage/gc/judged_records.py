@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple
 
@@ -131,15 +131,22 @@ def _of_names(storage: ArtifactStore, pool: ThreadPoolExecutor, judging: Judging
     heads = record_store.heads(storage, record_store.NAMES)
     found = list(chain.from_iterable(pool.map(partial(_read, storage, judging.seconds), _batches(heads))))
     ends = ends_of_publications((each.record for each in found), judging.policy, grace=judging.grace)
-    return [each._replace(keeper=limited(each.keeper, ends, judging.policy)) for each in found]
+    last_of = cache(judging.policy.last_of)  # a name has as many records as publications
+    return [each._replace(keeper=limited(each.keeper, ends, last_of)) for each in found]
 
 
-def limited(keeper: Keeper, ends: dict[str, float], policy: Policy) -> Keeper:
-    """Return the keeper that a record of a name is, given until when those count that a policy lets go."""
+def limited(keeper: Keeper, ends: dict[str, float], last_of: Callable[[str], int | None]) -> Keeper:
+    """Return the keeper that a record of a name is.
+
+    Args:
+        keeper: The keeper that it is by itself.
+        ends: Until when those records count that a policy lets go.
+        last_of: Returns how many publications of a name the policy keeps.
+    """
     name, _, rest = keeper.record.removeprefix(record_store.NAMES).partition("/")
     if rest.startswith("aliases/"):
         return keeper
-    return replace(keeper, until=ends.get(keeper.record), last=policy.last_of(name))
+    return replace(keeper, until=ends.get(keeper.record), last=last_of(name))
 
 
 def _read(storage: ArtifactStore, seconds: float, heads: list[ObjectHead]) -> list[JudgedRecord]:

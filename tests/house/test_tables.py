@@ -51,6 +51,7 @@ def commands(group, path=()):
             yield from commands(command, (*path, name))
 
 
+VARIABLE = re.compile(r"(?:LUCAS|STORAGE|LOCAL_STORAGE|IGNIS)_[A-Z_]*[A-Z]")
 KIB = 1024
 """Bytes; a smaller number is no size."""
 HOUR, DAY = 3600, 24 * 3600
@@ -218,3 +219,13 @@ def test_the_settings_have_these_defaults(documented, tmp_path, monkeypatch):
 
     assert documented["STORAGE_ENDPOINT"] == shown(present.endpoint().value)
     assert defaults == {name: documented[name] for name in defaults}
+
+
+def test_every_variable_of_ours_that_is_read_is_in_a_document():
+    text = "".join(path.read_text() for path in DOCS.glob("*.md") if not path.name.endswith(".zh.md"))
+    trees = (ast.parse(path.read_text()) for package in PACKAGES for path in package.rglob("*.py"))
+    texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    ours = {each for each in texts if isinstance(each, str) and VARIABLE.fullmatch(each)}
+
+    assert {"STORAGE_ENDPOINT", "LUCAS_LOG"} <= ours
+    assert {each for each in ours if not re.search(rf"\b{each}\b", text)} == set()

@@ -117,7 +117,7 @@ def _of_records(
     for record in (*record_store.read_mentioning(storage, heads, holders.digits), *memos):
         keeper = holders.keeper(record, judging.seconds)
         if keeper is not None:
-            yield limited(keeper, ends, judging.policy) if keeper.kind == "name" else keeper
+            yield limited(keeper, ends, judging.policy.last_of) if keeper.kind == "name" else keeper
     # By the head alone: that a run has to do with the artifact is known from its entry.
     latest = entries[:_RUNS]
     keys = [f"{record_store.RUNS}{entry.run}/run.json" for entry in latest]

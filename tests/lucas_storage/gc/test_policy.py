@@ -17,6 +17,7 @@ from lucas_storage.errors import (
     PolicyError,
     VersionTakenError,
 )
+from lucas_storage.gc import policy as policy_module
 from lucas_storage.gc.collect import collect
 from lucas_storage.gc.policy import (
     KEY,
@@ -494,3 +495,13 @@ def test_a_reference_in_a_record_of_a_run_that_counts_is_kept_whatever_names_do(
     gc(policy), gc(policy)
 
     assert exist(store, refs) == [True, True]
+
+
+def test_the_rules_are_asked_for_each_name_and_not_for_each_of_its_publications(store, clock, gc, monkeypatch):
+    published(store, clock, "model", 20)
+    asked = []
+    monkeypatch.setattr(policy_module, "fnmatchcase", lambda name, glob: asked.append((name, glob)))
+
+    gc(policy_of(None, ["other-*=1", "others=2"]))
+
+    assert len(asked) <= 2 * 2
