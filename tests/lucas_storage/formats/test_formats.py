@@ -4,13 +4,9 @@ import dataclasses
 import gc
 import hashlib
 import json
-import logging
 import math
-import os
-import pickle
 import subprocess
 import sys
-import threading
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +27,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucas_storage import with_storage
 from lucas_storage.errors import (
     DecodeError,
     InvalidParameterError,
@@ -39,42 +34,13 @@ from lucas_storage.errors import (
     NoFormatError,
     PermissionError,
     UnknownFormatError,
-    UnsafeFormatError,
 )
-from lucas_storage.formats import format_by_id, format_for, is_exact, pickles, register_format
-from lucas_storage.formats import registry as known_formats
-from lucas_storage.formats.base import Encoded, MemorySource, Source
+from lucas_storage.formats import format_by_id, format_for, is_exact, register_format
+from lucas_storage.formats.base import MemorySource, Source
 from lucas_storage.refs import ArtifactRef, inline_ref
-from lucas_storage.signing import SigningKeys, sign, verify
+from tests.lucas_storage.formats.round_trips import FileSource, Point, in_file, round_trip
 
-KEYS = SigningKeys((b"a secret of the writer and reader",))
 REF = ArtifactRef(bucket="bucket", key="k", size=3, format="npy@1", digest="sha256:" + "0" * 64)
-
-
-class FileSource(Source):
-    """Bytes in a read-only file, as the cache holds them; says whether they were ever read as a whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.reads = 0
-
-    def read(self):
-        self.reads += 1
-        return self._path.read_bytes()
-
-    def path(self):
-        return self._path
-
-
-class Point:
-    def __init__(self, x, data=None):
-        self.x = x
-        self.data = data
-
-    def __eq__(self, other):
-        return type(other) is Point and self.x == other.x and np.array_equal(self.data, other.data)
-
-    __hash__ = None
 
 
 class Text(str):
@@ -327,25 +293,6 @@ def same(one, other):
     """Equal, of one type, and equal in what that type's own equality leaves out."""
     compare = next(compare for types, compare in SAME.items() if isinstance(one, types))
     return type(one) is type(other) and compare(one, other)
-
-
-def proof_for(form, encoded):
-    ref = ArtifactRef(bucket="bucket", key="k", digest=encoded.digest(), size=encoded.size, format=form.id)
-    return verify(sign(ref, KEYS), KEYS)
-
-
-def in_file(tmp_path, data):
-    path = tmp_path / hashlib.sha256(data).hexdigest()
-    path.write_bytes(data)
-    path.chmod(0o444)
-    return FileSource(path)
-
-
-def round_trip(value, source, form=None, want="any"):
-    form = form or format_for(value)
-    encoded = form.encode(value)
-    proof = None if form.safe else proof_for(form, encoded)
-    return form.decode(source(bytes(encoded)), want, proof=proof)
 
 
 @pytest.mark.few(60)
@@ -679,99 +626,6 @@ def test_files_of_other_writers_are_read(tmp_path):
         assert same(written, format_by_id("npy@1").decode(FileSource(tmp_path / "array.npy"), None))
 
 
-class Canary:
-    """Leaves a directory when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def test_a_pickle_is_never_opened_without_proof(tmp_path):
-    canary = tmp_path / "alive"
-    form = format_by_id("pickle5@1")
-    encoded = form.encode(Canary(canary))
-    data = bytes(encoded)
-    ref = ArtifactRef(bucket="bucket", key="k", digest=encoded.digest(), size=encoded.size, format=form.id)
-    other = proof_for(form, Encoded((b"other bytes",)))
-
-    for proof in (None, ref, sign(ref, KEYS), object(), other):
-        for source in (MemorySource(data), in_file(tmp_path, data)):
-            with pytest.raises(UnsafeFormatError):
-                form.decode(source, None, proof=proof)
-
-    assert not canary.exists()
-    form.decode(MemorySource(data), None, proof=verify(sign(ref, KEYS), KEYS))
-    assert canary.exists()
-
-
-def _written_by(python, value):
-    form = format_by_id("pickle5@1")
-    data = bytes(form.encode(value))
-    size = int.from_bytes(data[8:16], "big")
-    header = json.dumps({**json.loads(data[16 : 16 + size]), "python": python}).encode()
-    return Encoded((data[:8], len(header).to_bytes(8, "big"), header, data[16 + size :]))
-
-
-def test_code_of_another_python_is_refused_before_it_is_opened(tmp_path):
-    canary = tmp_path / "alive"
-    form = format_by_id("pickle5@1")
-    encoded = _written_by("2.7", [lambda: 1, Canary(canary)])
-    present = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-    with pytest.raises(DecodeError) as caught:
-        form.decode(MemorySource(bytes(encoded)), None, proof=proof_for(form, encoded))
-
-    assert "Python 2.7" in str(caught.value)
-    assert f"Python {present}" in str(caught.value)
-    assert not canary.exists()
-
-
-def test_plain_data_of_another_python_is_read():
-    form = format_by_id("pickle5@1")
-    encoded = _written_by("2.7", 1 + 2j)
-
-    assert form.decode(MemorySource(bytes(encoded)), None, proof=proof_for(form, encoded)) == 1 + 2j
-
-
-def test_functions_travel_by_value():
-    offset = 3
-
-    assert round_trip(lambda x: x + offset, MemorySource)(2) == 5
-
-
-def test_a_pickle_that_is_cut_or_cannot_be_opened_is_a_decode_error():
-    form = format_by_id("pickle5@1")
-    data = bytes(form.encode(Point(1, LARGE)))
-    gone = form.encode(Point(1))
-    unknown = bytes(gone).replace(b"Point", b"Poinx")
-    for damaged in (data[:100], data[:-1], data + b"x", data.replace(b"LUCASPK5", b"LUCASPK6"), unknown, b""):
-        encoded = Encoded((damaged,))
-
-        with pytest.raises(DecodeError):
-            form.decode(MemorySource(damaged), None, proof=proof_for(form, encoded))
-
-
-def test_what_cannot_be_pickled_is_refused_with_its_cause():
-    lock = threading.Lock()
-
-    with pytest.raises(NoFormatError, match="register_format") as caught:
-        format_for(lock).encode(lock)
-
-    assert isinstance(caught.value.__cause__, (TypeError, pickle.PicklingError))
-
-
-def test_the_first_pickle_of_a_type_is_logged_and_no_other(caplog):
-    pickles._logged.clear()
-    with caplog.at_level(logging.WARNING):
-        for value in (Point(1), Point(2), Fraction(1)):
-            format_for(value).encode(value)
-
-    assert [record.args[0].rpartition(".")[2] for record in caplog.records] == ["Point", "Fraction"]
-
-
 def test_formats_are_known_by_id_and_by_name():
     ids = ["text@1", "json@1", "bytes@1", "npy@1", "arrow@1", "parquet@1", "pickle5@2"]
 
@@ -786,125 +640,6 @@ def test_unknown_formats_are_refused(id_):
         format_by_id(id_)
     with pytest.raises(UnknownFormatError):
         format_for(1, id_ or "nothing")
-
-
-@pytest.fixture
-def registry(monkeypatch):
-    """The tables of formats, as they were before once the test is over."""
-    monkeypatch.setattr(known_formats, "_FORMATS", dict(known_formats._FORMATS))
-    monkeypatch.setattr(known_formats, "_BY_TYPE", dict(known_formats._BY_TYPE))
-    known_formats._load_all.cache_clear()
-    yield
-    known_formats._load_all.cache_clear()
-
-
-class PointFormat:
-    extension = ".point"
-
-    def encode(self, point):
-        return [b"x=", str(point.x).encode()]
-
-    def decode(self, source, want):
-        assert want == "any"
-        return Point(int(bytes(source.read()).partition(b"=")[2]))
-
-
-class DayFormat:
-    def encode(self, value):
-        return value.isoformat().encode()
-
-    def decode(self, source, want):
-        return date.fromisoformat(str(source.read(), "ascii"))
-
-
-@pytest.mark.usefixtures("registry", "settings")
-def test_a_format_that_was_registered_for_a_type_holds_it_in_a_dict_as_alone():
-    days = {"a": date(2026, 1, 1), "b": date(2026, 1, 2)}
-    register_format("acme/day@1", date, safe=True)(DayFormat)
-
-    @with_storage
-    def give():
-        return days
-
-    sent = give()
-    assert {ArtifactRef.parse(ref).format for ref in sent.values()} == {"acme/day@1"}
-    assert {name: ArtifactRef.parse(ref).load() for name, ref in sent.items()} == days
-
-
-@pytest.mark.usefixtures("registry")
-def test_a_registered_format_takes_its_types_and_comes_back():
-    register_format("acme/point@1", Point, safe=True)(PointFormat)
-    register_format("acme/point@10", Point, safe=True)(PointFormat)
-    form = format_for(Point(7))
-
-    assert (form.id, form.extension, form.safe) == ("acme/point@10", ".point", True)
-    assert Point(7) == round_trip(Point(7), MemorySource)
-    assert format_for(Point(7), "acme/point").id == "acme/point@10"
-    assert format_by_id("acme/point@1").id == "acme/point@1"
-    with pytest.raises(NoFormatError):
-        form.encode("no point")
-
-
-@pytest.mark.usefixtures("registry")
-def test_a_registered_format_that_is_not_safe_demands_proof():
-    register_format("acme/point@1", Point, safe=False)(PointFormat)
-    form = format_by_id("acme/point@1")
-    encoded = form.encode(Point(7))
-
-    with pytest.raises(UnsafeFormatError):
-        form.decode(MemorySource(bytes(encoded)), "any")
-    assert Point(7) == form.decode(MemorySource(bytes(encoded)), "any", proof=proof_for(form, encoded))
-
-
-@pytest.mark.usefixtures("registry")
-def test_what_a_registered_format_raises_is_a_decode_error():
-    register_format("acme/point@1", Point, safe=True)(PointFormat)
-
-    with pytest.raises(DecodeError, match="acme/point@1 could not be decoded, ValueError"):
-        format_by_id("acme/point@1").decode(MemorySource(b"x=nothing"), "any")
-
-
-@pytest.mark.usefixtures("registry")
-def test_ids_of_formats_have_an_owner_and_are_not_taken_twice():
-    for bad in ("point", "point@1", "acme/point", "acme/point@0", "Acme/point@1"):
-        with pytest.raises(ValueError, match="acme/graph@2"):
-            register_format(bad, Point, safe=True)
-
-    register_format("acme/point@1", Point, safe=True)(PointFormat)
-    register_format("acme/point@1", Point, safe=True)(PointFormat)
-    with pytest.raises(ValueError, match="is taken by"):
-        register_format("acme/point@1", Point, safe=True)(Canary)
-
-
-@pytest.mark.usefixtures("registry")
-def test_formats_of_installed_packages_are_found_when_they_are_needed(tmp_path, monkeypatch, caplog):
-    (tmp_path / "acme_formats.py").write_text(
-        "import fractions\n"
-        "from lucas_storage.formats import register_format\n"
-        "@register_format('acme/fraction@1', fractions.Fraction, safe=True)\n"
-        "class FractionFormat:\n"
-        "    def encode(self, value):\n"
-        "        return str(value).encode()\n"
-        "    def decode(self, source, want):\n"
-        "        return fractions.Fraction(str(source.read(), 'ascii'))\n"
-    )
-    info = tmp_path / "acme-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
-        "[lucas_storage.formats]\nacme/fraction@1 = acme_formats\nacme/broken@1 = acme_not_there\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    value = Fraction(1, 3)
-
-    assert "acme_formats" not in sys.modules
-    assert format_for(value).id == "acme/fraction@1"
-    assert value == round_trip(value, MemorySource)
-    assert format_by_id("acme/fraction@1").id == "acme/fraction@1"
-    with pytest.raises(UnknownFormatError):
-        format_by_id("acme/broken@1")
-    assert any("acme/broken@1" in record.getMessage() for record in caplog.records)
-    sys.modules.pop("acme_formats")
 
 
 @pytest.mark.ecosystem
