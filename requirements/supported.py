@@ -1,4 +1,4 @@
-"""Say so at once where a Python is too old, or is not the one that was chosen; run by make before it installs.
+"""Say so at once where a Python is too old, free-threaded, or not the one that was chosen; run by make at first.
 
     PYTHON supported.py [VENV]
 
@@ -7,6 +7,7 @@ VENV, where there is one already, must have been made with the same Python as ru
 
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -19,6 +20,11 @@ def complaint(venv: str) -> "str | None":
         return (
             f"{sys.executable} is Python {_dotted(here)}, and {_dotted(OLDEST)} or newer is needed. If it is that of a "
             f"virtual environment here, remove that; else choose another, as in 'make PYTHON=python{_dotted(OLDEST)}'."
+        )
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return (
+            f"{sys.executable} is free-threaded, for which gRPC has no wheels; choose the build with the lock, as in "
+            f"'make PYTHON=python{_dotted(here)}'."
         )
     made_with = re.search(r"^version *= *(\d+)\.(\d+)", _text(Path(venv, "pyvenv.cfg")), re.MULTILINE)
     if venv and made_with and tuple(map(int, made_with.groups())) != here:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+import sysconfig
 import tomllib
 from collections import defaultdict
 from importlib.metadata import version
@@ -132,6 +133,13 @@ def test_a_python_that_is_too_old_is_told_which_is_needed(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 13))
 
     assert "is Python 3.10, and 3.11 or newer is needed" in complaint("")
+
+
+def test_a_python_without_the_global_lock_is_told_that_it_is_not_supported(monkeypatch):
+    complaint = runpy.run_path(str(REQUIREMENTS / "supported.py"))["complaint"]
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+
+    assert "is free-threaded, for which gRPC has no wheels" in complaint("")
 
 
 def test_a_python_other_than_that_of_the_environment_is_not_taken_for_it(tmp_path):
