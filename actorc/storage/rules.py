@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from .content_types import DEFAULT_CONTENT_TYPE, guess_content_type  # noqa: F401  # scripts take these two from here
 from .errors import InvalidParameterError
-from .models import ByteRange, Condition, SmallObject
+from .models import ANY, ByteRange, Condition, SmallObject
 
 KiB: Final = 1 << 10
 MiB: Final = 1 << 20
@@ -124,6 +124,9 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
         InvalidParameterError: A name or value is no valid text, a name is empty, or together they exceed 8 KiB.
     """
     if metadata is None:
+        return {}
+    # most objects have none, and are checked on both sides
+    if isinstance(metadata, dict) and not metadata:
         return {}
     if not isinstance(metadata, Mapping):
         raise InvalidParameterError(f"metadata is a dict of str to str, not {type(metadata).__name__}")
@@ -259,7 +262,7 @@ def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
         raise InvalidParameterError("if_absent and if_match exclude each other")
     if if_match is not None and not (isinstance(if_match, str) and if_match and is_utf8(if_match)):
         raise InvalidParameterError("if_match is the etag of an object, as put_object and head_object return it")
-    return Condition(if_absent=bool(if_absent), if_match=if_match)
+    return Condition(if_absent=bool(if_absent), if_match=if_match) if if_absent or if_match else ANY
 
 
 def check_http_endpoint(endpoint: object, origin: str) -> str:

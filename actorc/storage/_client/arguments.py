@@ -47,34 +47,37 @@ def keys(bucket: str, keys: Iterable[str]) -> list[str]:
 def small_objects(bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject]) -> list[SmallObject]:
     """Return the objects of a batch put, checked, with their checksums."""
     rules.check_bucket(bucket)
-    each: Iterable[Any] = objects
     if isinstance(objects, Mapping):
-        each = ({"key": key, "data": data} for key, data in objects.items())
-    elif not isinstance(objects, Iterable):
+        checked = [_small_object(bucket, key, data) for key, data in objects.items()]
+    elif isinstance(objects, Iterable):
+        checked = [_described_object(bucket, fields) for fields in objects]
+    else:
         raise _no_small_object(bucket)
-    checked = [_small_object(bucket, fields) for fields in each]
     twice = rules.repeated(small.key for small in checked)
     if twice is not None:
         raise InvalidParameterError("the key is there twice; put one of the objects in a later batch", bucket, twice)
     return checked
 
 
-def _small_object(bucket: str, fields: object) -> SmallObject:
-    from actorc.storage._wire.checksum import crc32c  # noqa: PLC0415  # loads the checksum library
-
+def _described_object(bucket: str, fields: object) -> SmallObject:
     if not isinstance(fields, Mapping) or not fields.keys() >= {"key", "data"} or not fields.keys() <= _NEW_OBJECT:
         raise _no_small_object(bucket)
-    described = {name: value for name, value in fields.items() if name != "data"}
-    target = destination(bucket, **described)
+    return _small_object(bucket, **fields)
+
+
+def _small_object(bucket: str, key: str, data: Buffer, **described: Any) -> SmallObject:
+    from actorc.storage._wire.checksum import crc32c  # noqa: PLC0415  # loads the checksum library
+
+    target = destination(bucket, key, **described)
     try:
-        data = flat_view(fields["data"])
+        view = flat_view(data)
     except TypeError as error:
         raise InvalidParameterError(
-            f"data is a bytes-like object, not {type(fields['data']).__name__}; use put_object for a file or a stream",
+            f"data is a bytes-like object, not {type(data).__name__}; use put_object for a file or a stream",
             bucket,
             target.key,
         ) from error
-    return SmallObject(target.key, data, crc32c(data), target.attributes, target.condition)
+    return SmallObject(target.key, view, crc32c(view), target.attributes, target.condition)
 
 
 def _no_small_object(bucket: str) -> InvalidParameterError:

@@ -60,6 +60,10 @@ class Metrics:
         self._bytes = Counter(
             "storage_object_bytes", "Bytes of objects that went in or out", ["direction"], registry=self._registry
         )
+        # counted for these calls alone, so that others cost no more
+        self._objects = Counter(
+            "storage_batch_objects", "Objects that batches asked for or sent", ["method"], registry=self._registry
+        )
         self._watch(access_log, watched)
         access_log.listeners.append(self._count)
         if shared is not None:
@@ -110,6 +114,8 @@ class Metrics:
         self._calls.labels(ended.method, ended.status).inc()
         self._seconds.labels(ended.method).observe(ended.seconds)
         self._bytes.labels("out" if ended.method in _OUTGOING else "in").inc(ended.size)
+        if ended.keys:
+            self._objects.labels(ended.method).inc(len(ended.keys))
 
 
 def _ended(shared: Path) -> Iterator[int]:

@@ -487,6 +487,18 @@ def test_numbers_are_told_of_both_planes(tmp_path, ask, told):
     assert float(numbers["storage_disk_free_bytes"]) > 0
 
 
+def test_objects_of_batches_are_counted_beside_their_calls(tmp_path, ask):
+    options = ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", http="127.0.0.1:0", auto_create_buckets=True)
+    with StorageServer(options) as running, StorageClient(running.address) as client:
+        client.put_objects("bucket", {"a": b"1", "b": b"2", "c": b"3"})
+        client.get_objects("bucket", ["a", "none"])
+        client.get_object("bucket", "a")
+        text = ask(running.http_endpoint + "/metrics").body.decode()
+
+    counted = dict(re.findall(r'^storage_batch_objects_total\{method="(\w+)"\} (\S+)$', text, re.MULTILINE))
+    assert counted == {"PutObjects": "3.0", "GetObjects": "2.0"}
+
+
 def test_every_request_leaves_one_access_line_of_the_same_shape(closed, ask, told):
     _, client, holder = closed
     ask(client.presign_url("bucket", "key"))
