@@ -178,9 +178,6 @@ def test_no_bucket_means_no_runs(storage, invoke, monkeypatch):
     assert (invoke("runs").exit_code, invoke("runs").stdout) == (0, "")
 
 
-# Showing
-
-
 @pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("value", "format_id", "expected"),
@@ -282,9 +279,6 @@ def test_bytes_of_another_format_are_an_error_of_one_line(storage, invoke):
 
 def test_content_cannot_move_the_cursor(storage, invoke):
     assert "\x1b" not in invoke("show", storage.put("\x1b[2J text", format="text@1").uri).stdout
-
-
-# Collecting
 
 
 def test_garbage_is_collected_in_two_passes(storage, invoke):

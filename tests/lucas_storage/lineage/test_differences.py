@@ -38,9 +38,6 @@ def told(found):
     return [(change.place, change.before, change.after) for change in found.changes if change.place != "size"]
 
 
-# Texts
-
-
 def test_of_texts_the_changed_lines_are_told_with_their_numbers(storage):
     lines = [f"line {at}" for at in range(100)]
     changed = [*lines[:50], "another", *lines[51:]]
@@ -75,9 +72,6 @@ def test_line_ends_alone_are_a_difference():
 def test_files_that_are_texts_are_compared_by_lines_and_others_by_bytes(storage):
     assert [line for line in differ(storage, b"a\nb", b"a\nc").lines if line[0] in "+-"] == ["-b", "+c"]
     assert differ(storage, b"\xff\x00\x01", b"\xff\x00\x02").summary == ("byte 2 is the first that differs",)
-
-
-# JSON data
 
 
 @pytest.mark.parametrize(
@@ -123,9 +117,6 @@ def test_references_in_data_are_equal_if_their_digests_are(storage):
 
     assert list(json_values.changes({"a": ref}, {"a": moved})) == []
     assert len(list(json_values.changes({"a": ref}, {"a": storage.put(b"y" * 10)}))) == 1
-
-
-# Tables
 
 
 @pytest.mark.parametrize("format_id", ["arrow", "parquet"])
@@ -191,9 +182,6 @@ def test_two_columns_of_one_name_and_no_columns_are_no_failure(storage):
     assert not differ(storage, pa.table({"x": [1]}), pa.table({})).error
 
 
-# Arrays, images, directories
-
-
 def test_of_arrays_the_greatest_difference_and_its_places_are_told(storage):
     before = np.zeros((30, 40))
     after = before.copy()
@@ -249,9 +237,6 @@ def test_of_directories_the_files_that_differ_are_told(storage, tmp_path):
 
     assert found.summary == ("1 file added, 1 file removed, 1 file changed",)
     assert told(found) == [("changed", "1 B", "2 B"), ("gone", "2 B", None), ("new", None, "0 B")]
-
-
-# Strangers
 
 
 def test_pickles_are_not_opened(storage, tmp_path, monkeypatch):

@@ -303,9 +303,6 @@ def test_the_tensors_of_a_file_are_listed_by_its_header(storage):
     assert (entry.name, entry.size, entry.note) == ("w", 24, "F32 [2, 3]")
 
 
-# Objects
-
-
 @pytest.mark.parametrize(
     ("key", "data", "kind"),
     [
@@ -385,9 +382,6 @@ def test_an_object_whose_beginning_takes_more_than_a_preview_reads_is_told(stora
 
     assert (found.kind, found.lines) == ("other", ())
     assert "reads 1 KiB at most" in found.error
-
-
-# Formats of other packages
 
 
 class Colour:
@@ -471,9 +465,6 @@ def test_a_format_that_is_not_safe_is_not_asked(storage):
     found = preview(storage, registered("unsafe", failing, safe=False), 5)
 
     assert (found.error, found.lines) == ("", ("some bytes",))
-
-
-# Strangers
 
 
 @pytest.mark.parametrize(

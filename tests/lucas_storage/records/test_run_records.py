@@ -329,9 +329,6 @@ def test_what_is_mentioned_is_found_at_any_depth(storage):
     assert len(mentioned([ref] * 5000)) == 1000
 
 
-# Progress
-
-
 SCRIPT = """
 from lucas import Workflow, function, workflow
 from lucas_storage import run, with_storage

@@ -457,9 +457,6 @@ def test_records_of_strangers_do_nothing_to_a_terminal(ran, again):
     assert len(text) < 5000
 
 
-# Which step
-
-
 @pytest.fixture
 def many(storage):
     @function

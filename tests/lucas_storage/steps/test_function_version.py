@@ -58,9 +58,6 @@ def project(tmp_path, monkeypatch):
     return of
 
 
-# What counts
-
-
 DECIDING = {
     "a helper": (STEP + "def helper(x): return x + {}", "1", "2"),
     "a helper of a helper": (STEP + "def helper(x): return inner(x)\ndef inner(x): return x + {}", "1", "2"),
@@ -339,9 +336,6 @@ def test_the_file_that_a_constant_names_counts_with_its_content(tmp_path):
     assert versions[0] == versions[2] != versions[1]
 
 
-# What does not count
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -401,9 +395,6 @@ def test_names_of_installed_modules_are_not_entered():
     assert version(
         text + "@with_storage\ndef step(x):\n    log.info(x)\n    return os.getcwd(), choice(x), environ, random"
     )
-
-
-# Within one process
 
 
 def test_a_function_defined_anew_makes_another_version():
@@ -516,9 +507,6 @@ def test_what_has_not_changed_is_not_looked_at_again(monkeypatch):
     assert looked == [0]
 
 
-# What cannot be known
-
-
 UNKNOWN = {
     "a lock": (
         "import threading\nK = threading.Lock()\n@with_storage\ndef step(x): return K",
@@ -587,9 +575,6 @@ def test_a_class_that_fails_when_it_is_looked_at_fails_no_step():
         version_of(step)
 
 
-# Shipped
-
-
 def test_a_version_is_shipped_and_not_looked_at_again():
     names = loaded("K = 1\n@with_storage\ndef step(x): return K")
     here = version_of(names["step"])
@@ -621,9 +606,6 @@ def test_shipping_loads_no_module_that_the_function_imports_for_itself(project):
     with pytest.raises(CacheKeyError, match="'own' is not loaded here; import it at the top"):
         version_of(plain)
     assert version_of(cached).startswith("reached:")
-
-
-# Results
 
 
 def steps_with(op):
