@@ -69,16 +69,17 @@ class DataCopy:
         key_kinds, kinds = set(map(type, given)), set(map(type, given.values()))
         if type(given) is OrderedDict and vars(given):
             self.has_others = True
-        if _never_change(kinds | key_kinds):
+        have_own_keys = not _never_change(key_kinds)
+        if not have_own_keys and _never_change(kinds):
             return given.copy()
-        keys = given if _never_change(key_kinds) else self._each(list(given), key_kinds)
+        keys = self._each(list(given), key_kinds) if have_own_keys else given
         return _remade(given, zip(keys, self._each(given.values(), kinds), strict=True))
 
     def _each(self, items: Collection[Any], kinds: set[type]) -> Iterable[Any]:
         if BUILT_IN.isdisjoint(kinds):
             self.has_others = self.has_others or not _never_change(kinds)
             return items
-        rows = self._rows(items, *kinds) if len(kinds) == 1 else None
+        rows = self._rows(items, *kinds) if len(items) > 1 and len(kinds) == 1 else None
         return [item if type(item) in UNCHANGING else self._item(item) for item in items] if rows is None else rows
 
     def _item(self, item: Any) -> Any:
@@ -111,7 +112,8 @@ def _may_be_keys(keys: Iterable[Any]) -> bool:
 
 
 def _never_change(kinds: set[type]) -> bool:
-    return kinds <= UNCHANGING or are_unchanging(kinds)
+    # Containers first, since to find out that a class is none of any package takes longest.
+    return kinds <= UNCHANGING or (BUILT_IN.isdisjoint(kinds) and are_unchanging(kinds))
 
 
 def _remade(like: Any, pairs: Iterable[tuple[Any, Any]]) -> Any:

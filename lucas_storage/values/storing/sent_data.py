@@ -30,6 +30,7 @@ from .store_value import store_encoded
 
 _TEXT: Final = frozenset({str})
 _NEWEST: Final = "json@2"
+_BYTES: Final = "bytes@1"
 _NUMBERS: Final = frozenset({int, float})
 
 
@@ -43,8 +44,11 @@ def travelling(skeleton: Any, policy: Policies) -> Any:
 
 def sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
     """Return a skeleton that is encoded already as `travelling` does."""
-    most = policy.inline_max
-    if encoded.size > most:
+    size, most = encoded.size, policy.inline_max
+    # What needs the newest version has something that engines cannot carry.
+    if fmt.id == _NEWEST and size <= most_inline(most) and type(skeleton) is not dict:
+        return _kept_json(skeleton, fmt, encoded, policy)
+    if size > most:
         return _kept_apart(skeleton, fmt, encoded, policy()).to_json()
     if wire_form.is_plain(fmt, encoded):
         return wire_form.own(skeleton)
@@ -106,12 +110,17 @@ def _field(value: Any, text: bytes, most: int, policy: Policies) -> Any:
     kind = type(value)
     if kind in SCALARS and not text.startswith(b"{"):
         return value
-    if kind in BUILT_IN:
-        return wire_form.own(value) if wire_form.is_carried(text) else _kept_text(value, text, most, policy)
+    if kind is bytes and len(value) <= most and not is_registered(bytes):
+        return inline_json(_BYTES, value)
     if _is_alone(kind):
-        return inline_json(_NEWEST, text) if len(text) <= most else _kept_text(value, text, most, policy)
+        return _kept_text(value, _NEWEST, text, most, policy)
+    if kind in BUILT_IN:
+        fmt = format_of_text(text)
+        # What needs the newest version has something that engines cannot carry.
+        is_carried = fmt != _NEWEST and wire_form.is_carried(text)
+        return wire_form.own(value) if is_carried else _kept_text(value, fmt, text, most, policy)
     if (kind in _NUMBERS or is_loaded(value, "numpy")) and not is_registered(kind):
-        return _kept_text(value, text, most, policy)
+        return _kept_text(value, format_of_text(text), text, most, policy)
     return _element(value, policy)
 
 
@@ -120,10 +129,10 @@ def _is_alone(kind: type) -> bool:
     return kind in TAGGED_ALONE and not is_registered(kind)
 
 
-def _kept_text(value: Any, text: bytes, most: int, policy: Policies) -> dict[str, str]:
+def _kept_text(value: Any, fmt: str, text: bytes, most: int, policy: Policies) -> dict[str, str]:
     if len(text) <= most and not may_hold_references(text):
-        return inline_json(format_of_text(text), text)
-    return _kept(value, format_by_id(format_of_text(text)), Encoded((text,)), policy).to_json()
+        return inline_json(fmt, text)
+    return _kept(value, format_by_id(fmt), Encoded((text,)), policy).to_json()
 
 
 def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:

@@ -46,8 +46,8 @@ VALUES = {
     },
 }
 """Of about 1 KiB each."""
-MOST = 155
-"""Calls beside those of a step with a number. By twelve records there are ten each; before values were written many at
+MOST = 150
+"""Calls beside those of a step with a number. Twelve records take twelve each; before values were written many at
 a time, they were 776, and 195 for ranges."""
 
 
