@@ -19,6 +19,7 @@ from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.openlineage.run_events import Failure
 
 from . import record_store, record_text
+from .called_steps import MOST
 from .record_store import Prepared
 from .record_writer import LOOK, PATIENCE, Make, RecordWriter
 from .recorded_functions import RecordedFunction
@@ -156,22 +157,25 @@ class DistantLog:
         self._place = place
         self._storage = store_for(place["store"])
         self._writer = _writer()
-        self._is_taken = False
+        self._note: StepNote | None = None
 
     @contextlib.contextmanager
     def step(
         self, function: str, given: dict[str, Any], code: RecordedFunction | None = None
     ) -> Iterator[StepNote | None]:
-        """Record the body as the step; enters None for one that the step itself calls."""
-        if self._is_taken:
+        """Record the body as the step, or as one that the step itself calls; enters None for one too many of these."""
+        outer = self._note
+        if outer is not None and len(outer.calls) >= MOST:
             yield None
             return
-        self._is_taken = True
         inputs = {name: mentioned(value) for name, value in given.items()}
-        key, values = self._place["step"], self._place["values"]
-        note = StepNote(key=key, function=function, inputs=inputs, given=given, code=code, values=values)
-        note.after = list(self._place["after"])
-        make = partial(self._record, note)
+        note = StepNote(function=function, inputs=inputs, given=given, code=code, values=self._place["values"])
+        if outer is None:
+            note.key, note.after, self._note = self._place["step"], list(self._place["after"]), note
+        else:
+            note.after = [outer.key]
+            outer.calls.append(note.key)
+        make = partial(self._record, note, self._place["told"] if outer is None else note.key)
         self._writer.began(note, make)
         try:
             with measured(note):
@@ -185,11 +189,11 @@ class DistantLog:
         time.sleep(seconds)
         return True
 
-    def _record(self, note: StepNote) -> list[Prepared]:
-        name = record_store.step_key(self._place["run"], self._place["told"])
+    def _record(self, note: StepNote, name: str) -> list[Prepared]:
+        key = record_store.step_key(self._place["run"], name)
         # on the thread that writes, which belongs to no run
         with spans.within(self._place):
-            return [Prepared(self._storage, name, note.record(self._storage))]
+            return [Prepared(self._storage, key, note.record(self._storage))]
 
 
 class ChildLog:

@@ -22,7 +22,7 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.declared_settings import Settings
 from lucas_storage.openlineage.run_events import Failure, events_of_run
 
-from . import record_store, record_text, recorded_functions
+from . import called_steps, record_store, record_text, recorded_functions
 from .distant_steps import DistantStep, text_in_run, told_by_others
 from .index import run_entries, run_index
 from .machine import surroundings
@@ -270,11 +270,13 @@ class RunLog:
             notes = [*self.steps, *self._under_way.values()]
         facts = {**self._facts(status), **more}
         told = told_by_others(self.storage, self.key, notes)
-        steps = b"[%b]" % b",".join(text_in_run(note, told.get(note.key)) for note in notes)
+        called = called_steps.called_by(self.storage, self.key, told.values())
+        own = (text_in_run(note, told.get(note.key)) for note in notes)
+        steps = b"[%b]" % b",".join((*own, *map(called_steps.text_of_run, called)))
         functions = b"[%b]" % b",".join(self._functions)
         return [
             self._of_run(facts, {**self._parameters, "functions": functions, "steps": steps}),
-            *run_entries.prepared(self.storage, self.key, facts, notes, told),
+            *run_entries.prepared(self.storage, self.key, facts, notes, told, called),
             run_index.prepared_mark(self.storage, self.key),
         ]
 

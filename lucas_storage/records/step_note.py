@@ -81,6 +81,8 @@ class StepNote:
     """Whether a record says that it runs."""
     told: str | None = None
     """The name of the record that another process writes, if that runs the step."""
+    calls: list[str] = field(default_factory=list)
+    """Keys of the steps that it called in another process than that of the run, and that have records there."""
     repeated: bytes | None = None
     """The record as that of the run repeats it, once it is made."""
 
@@ -130,7 +132,7 @@ class StepNote:
         errors = {"message": self.message, "traceback": self.traceback, "attempts": self.attempts}
         # Without a digest where the outer one travels within the call, since nothing is stored that holds these.
         inner = [{"of": None if outer.inline is not None else outer.digest, "refs": refs} for outer, refs in self.inner]
-        more = {"memo": self.memo, "inner": inner, "told": self.told, **errors}
+        more = {"memo": self.memo, "inner": inner, "told": self.told, "calls": self.calls, **errors}
         return found | {name: value for name, value in more.items() if value}
 
     def record(self, storage: ArtifactStore) -> bytes:

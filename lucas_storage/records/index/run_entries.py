@@ -22,6 +22,7 @@ def prepared(
     facts: Mapping[str, Any],
     notes: Sequence[StepNote],
     told: Mapping[str, dict[str, Any]],
+    called: Sequence[dict[str, Any]] = (),
 ) -> list[Prepared]:
     """Return the entries of a run as records to be written; none if it stored and took no artifact.
 
@@ -31,11 +32,12 @@ def prepared(
         facts: The record of the run without its steps.
         notes: The steps.
         told: By key, the records that other processes wrote of steps.
+        called: Records of the steps that these called.
     """
     # Looked for first, as the values of most quick runs travel within calls.
     mentions = chain(facts["in"].values(), [facts["out"]], *([*note.inputs.values(), note.outputs] for note in notes))
     is_none_stored = not any(type(mention) is ArtifactRef for each in mentions for mention in each)
     if is_none_stored and not told and not any(note.inner for note in notes):
         return []
-    steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
+    steps = [*(joined(note.facts(), told.get(note.key, {})) for note in notes), *called]
     return run_index.prepared(storage, run_index.entries_of(run_of(run, {**facts, "steps": steps})))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from actorc.storage.errors import NetworkError
-from lucas_storage import Storage, with_storage
-from lucas_storage.records import distant_steps, record_store, record_text
+from lucas_storage import Storage, run, with_storage
+from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.records import distant_steps, record_store, record_text, run_history, run_log
+from lucas_storage.records.called_steps import called_by
 from lucas_storage.records.distant_steps import joined, text_in_run, told_by_others
+from lucas_storage.records.index.run_index import digits_of
+from lucas_storage.records.index.run_indexing import RunIndex
 from lucas_storage.records.step_note import StepNote
+from lucas_storage.records.ulid import ulid
 
 KNOWN = {"key": "K", "after": ["A"], "started": 1.0, "told": "T", "state": "succeeded", "error": None, "seconds": 2.0}
 
@@ -83,3 +92,81 @@ def test_a_process_without_storage_tells_nothing_and_runs_the_step(settings, tmp
     assert [grow.called_at(place, {"x": x}) for x in range(3)] == [1, 2, 3]
     assert len(began) == 1
     assert caplog.text.count("records of steps are not written for a while because of NetworkError") == 1
+
+
+@with_storage(inline_max=0)
+def part(n):
+    if n < 0:
+        raise ValueError(n)
+    return b"x" * n
+
+
+@with_storage
+def whole(sizes):
+    return [part(size) for size in sizes]
+
+
+@pytest.fixture
+def distant_run(storage):
+    """Run a workflow one of whose steps is called as in another process; return the run as it is read."""
+    monkeypatched = pytest.MonkeyPatch()
+    monkeypatched.setattr(routeBuilder, "funcs", [])
+    monkeypatched.setattr(distant_steps, "_writers", {})
+
+    def made(sizes, fails=None):
+        @function
+        def outer(rt):
+            sizes = rt.input()["sizes"]
+            distant = run_log.distant_step("whole")
+            try:
+                with ThreadPoolExecutor(1) as elsewhere:  # without the context of the run
+                    return elsewhere.submit(whole.called_at, distant.place, {"sizes": sizes}).result()
+            finally:
+                distant.end(sys.exception())
+
+        @workflow
+        def flow(wf):
+            return wf.call("outer", {"sizes": wf.input()["sizes"]})
+
+        with fails or contextlib.nullcontext():
+            run(flow, {"sizes": sizes}, materialize=False)
+        return run_history.find(storage, "last")
+
+    yield made
+    monkeypatched.undo()
+
+
+def test_steps_that_a_step_in_another_process_calls_are_steps_of_the_run(storage, distant_run):
+    past = distant_run([100, 200])
+    outer, *called = past.steps
+
+    assert [each.function for each in past.steps] == ["whole", "part", "part"]
+    assert [each.after for each in called] == [(outer.key,)] * 2
+    assert [each.given for each in called] == [{"n": 100}, {"n": 200}]
+    assert [each.outputs[0].size for each in called] == [100, 200]
+    assert called[0].source.load().startswith("#")
+    index = RunIndex(storage)
+    assert [entry.run for entry in index.entries(digits_of(called[0].outputs[0].ref))] == [past.key]
+
+
+def test_a_step_called_in_another_process_that_fails_says_so(distant_run):
+    past = distant_run([1, -1], pytest.raises(ValueError, match="-1"))
+
+    assert [(each.function, each.error) for each in past.steps] == [
+        ("whole", "ValueError"),
+        ("part", None),
+        ("part", "ValueError"),
+    ]
+
+
+def test_of_very_many_called_steps_the_first_are_recorded(distant_run, monkeypatch):
+    monkeypatch.setattr(distant_steps, "MOST", 3)
+
+    assert len(distant_run([1] * 10).steps) == 1 + 3
+
+
+def test_a_record_that_says_it_is_of_another_step_is_none_of_a_called_one(storage):
+    mine, other = ulid(), ulid()
+    record_store.write(storage, record_store.step_key("R", mine), {"key": other, "function": "forged"})
+
+    assert called_by(storage, "R", [{"calls": [mine, "../x", 5, None]}, {"calls": "no list"}]) == []

@@ -112,6 +112,29 @@ def test_steps_on_workers_are_recorded_as_those_in_this_process_are(storage, ste
     assert all(each.version.startswith("reached:") for each in past.steps)
 
 
+def test_steps_that_a_step_on_a_worker_calls_are_recorded_with_it(storage):
+    @with_storage
+    def part(n):
+        return n + 1
+
+    @step
+    def several(n):
+        return [part(each) for each in range(n)]
+
+    @flow_of
+    def flow(wf):
+        return wf.call("several", {"n": 2})
+
+    assert run(flow, {}) == [1, 2]
+    outer, *called = last(storage).steps
+
+    assert (outer.function, [each.function for each in called]) == ("several", ["part", "part"])
+    assert [(each.after, each.given, each.returned) for each in called] == [
+        ((outer.key,), {"n": 0}, 1),
+        ((outer.key,), {"n": 1}, 2),
+    ]
+
+
 def test_references_that_a_worker_makes_name_the_run(storage, steps):
     @flow_of
     def flow(wf):
