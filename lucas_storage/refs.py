@@ -26,11 +26,11 @@ from actorc.storage.rules import check_bucket, check_key
 from actorc.storage.units import shown_size
 
 from .errors import InvalidRefError
-from .handles import ArtifactStat, handle_for, html_of
 from .limits import STORE_NAME
-from .reference_text import fields
-from .reference_text.fields import Kind, is_filename
-from .reference_text.parsing import INLINE, SCHEME, STORED, fields_of
+from .references import fields
+from .references.fields import Kind, is_filename
+from .references.handles import ArtifactStat, handle_for, html_of
+from .references.parsing import INLINE, SCHEME, STORED, fields_of
 
 TAG: Final = "$artifact"
 _OFTEN: Final = 8 << 10

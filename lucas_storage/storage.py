@@ -21,12 +21,12 @@ from .artifacts.store import ArtifactStore
 from .declared_settings import Settings
 from .errors import NoFormatError
 from .formats.composite import STREAM, TREE
-from .handles import ArtifactStat
 from .parallel import each
 from .reach.renewal import renew
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
-from .reference_text.fields import is_filename
+from .references.fields import is_filename
+from .references.handles import ArtifactStat
 from .refs import ArtifactRef
 from .values.loading import incoming
 from .values.storing import outgoing

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lucas_storage.errors import NoFormatError
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 
 from .body import check_steady, fingerprint
 from .manifest import Manifest, Part, TreeFile, check_paths

@@ -18,7 +18,7 @@ from lucas_storage.errors import (
     UnsupportedError,
 )
 from lucas_storage.formats.composite import TREE
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 from lucas_storage.refs import ArtifactRef, digest_of
 
 from .assembly import assemble

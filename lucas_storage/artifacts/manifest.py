@@ -21,7 +21,7 @@ from typing import Any, Final
 from actorc.storage.rules import MiB
 from lucas_storage import limits
 from lucas_storage.errors import DecodeError, UnsupportedError
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 
 VERSION: Final = 1
 PART: Final = 8 * MiB

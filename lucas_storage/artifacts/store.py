@@ -21,7 +21,7 @@ from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, Uns
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Format
 from lucas_storage.formats.composite import TREE
-from lucas_storage.handles import ArtifactStat, handle_for
+from lucas_storage.references.handles import ArtifactStat, handle_for
 from lucas_storage.refs import ArtifactRef
 
 from .artifact_file import ArtifactFile

@@ -11,7 +11,7 @@ from lucas_storage import current, signing
 from lucas_storage.declared_settings import Settings
 from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import Encoded, Format
-from lucas_storage.reference_text.fields import Kind
+from lucas_storage.references.fields import Kind
 from lucas_storage.refs import ArtifactRef
 
 from .artifact_file import ArtifactFile

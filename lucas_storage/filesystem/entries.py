@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from actorc.storage.models import ObjectHead
 from lucas_storage.formats.composite import TREE
-from lucas_storage.handles import ArtifactStat
+from lucas_storage.references.handles import ArtifactStat
 from lucas_storage.refs import ArtifactRef
 
 Entry: TypeAlias = dict[str, Any]

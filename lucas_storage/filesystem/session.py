@@ -16,7 +16,7 @@ from actorc.storage.config import ClientOptions
 from actorc.storage.errors import BucketNotFoundError
 from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE
-from lucas_storage.handles import Handle, handle_for
+from lucas_storage.references.handles import Handle, handle_for
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import storage_for
 

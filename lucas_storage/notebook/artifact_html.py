@@ -15,9 +15,9 @@ from actorc.storage.errors import StorageError
 from actorc.storage.units import shown_size
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.display import markup
-from lucas_storage.handles import handle_for
 from lucas_storage.previews import preview_html
 from lucas_storage.previews.preview import preview
+from lucas_storage.references.handles import handle_for
 from lucas_storage.refs import ArtifactRef
 
 _ROWS: Final = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 
 __all__ = ["Out"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lucas_storage.errors import ArtifactNotFoundError, InvalidRefError, UnsafeFormatError
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 from lucas_storage.refs import ArtifactRef, inline_json, inline_ref, is_tagged
 
 DIGEST = "sha256:" + "3f9c2a" + "0" * 58

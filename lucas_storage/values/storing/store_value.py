@@ -22,7 +22,7 @@ from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from lucas_storage.formats import format_for, why_pickled
 from lucas_storage.formats.base import Encoded, Format, type_name
 from lucas_storage.formats.composite import TREE
-from lucas_storage.reference_text.fields import is_filename
+from lucas_storage.references.fields import is_filename
 from lucas_storage.refs import ArtifactRef, inline_ref
 
 from .open_files import content_of, is_open_file

@@ -1,1 +1,0 @@
-"""References as text: the rules of their fields, and how a URI is read."""
