@@ -62,7 +62,7 @@ def scan_all(storage: ArtifactStore, heads: Iterable[ObjectHead]) -> list[Scanne
 
 
 def _scanned(record: StoredRecord) -> ScannedRecord:
-    """Return a record of which no reference is missed, whoever wrote it."""
+    """Return a record of which no reference is missed, by whatever program it was written."""
     text = record.text
     uris = _REFERENCE.findall(text)
     if not _are_all(uris, text):

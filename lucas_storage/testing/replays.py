@@ -51,7 +51,7 @@ def replayed(
         keys = [entry.name.rpartition("/")[2].removesuffix(".json") for entry in contents.records]
         keys = [key for key in keys if key != "run"]
         chosen = step_of(run, step or (keys[0] if len(keys) == 1 else None))
-        # In memory alone: no record says that somebody vouches for a pickle of a bundle.
+        # In memory alone: no record says that a user vouches for a pickle of a bundle.
         chosen = replace(chosen, given=_signed(chosen.given, pickles, settings.resolve().signing_keys))
         if isinstance(function, str):
             with as_today(storage, chosen, function) as found:

@@ -104,7 +104,7 @@ class GrpcServer:
 
 
 def _connection_limit() -> Sequence[tuple[str, int]]:
-    """Return the option that leaves half of the file descriptors to files and to HTTP, whoever connects."""
+    """Return the option that leaves half of the file descriptors to files and to HTTP, however many clients connect."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed == resource.RLIM_INFINITY:
         return ()
