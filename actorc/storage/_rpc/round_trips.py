@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-_MEASURED: Final = 2
-"""Calls that must have shown it: a single one may have met a busy server, or waited for a connection."""
+_MEASURED: Final = 3
+"""Calls that must have shown it: the first may have waited for a connection, and another one met a busy server."""
 
 
 class RoundTrips:

@@ -29,7 +29,7 @@ from .retries.retry_policy import RetryPolicy
 from .round_trips import RoundTrips
 from .signer import CallSigner, Signer
 from .stream_ends import Receiver, Sender
-from .transport import Answers, Connection, Start, Transport
+from .transport import NETWORK, Answers, Connection, Start, Transport
 from .transport_choice import Route
 from .write_call import WriteCall
 
@@ -42,7 +42,9 @@ _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
     for method in SERVICE.methods
 }
 """By the class of a request, the full name of its method and the class of the answer."""
-_QUICK: Final = frozenset({PREFIX + name for name in ("GetServerInfo", "HeadObject", "HeadBucket", "GetObject")})
+_QUICK: Final = frozenset(
+    {PREFIX + name for name in ("GetServerInfo", "HeadObject", "HeadBucket", "GetObject", "ListBuckets")}
+)
 """Full names of methods that wait for no disk to be written, so that a call of them shows the round trip."""
 
 
@@ -244,7 +246,7 @@ class Rpc:
                     yield payload
 
     def _measured(self, connection: Connection, began: float) -> None:
-        if connection.transport == "grpc":
+        if connection.transport == NETWORK:
             self.round_trips.took(time.monotonic() - began)
 
     def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:

@@ -21,6 +21,9 @@ T_co = TypeVar("T_co", covariant=True)
 AnswerMetadata = tuple[tuple[str, str | bytes], ...]
 """Metadata of an answer: pairs of name and value."""
 
+NETWORK: Final = "grpc"
+"""Name of the transport that leads to other machines."""
+
 Trailers = Callable[[], AnswerMetadata]
 """Returns the metadata behind an answer; few calls look at them, and gRPC takes a while to give them."""
 

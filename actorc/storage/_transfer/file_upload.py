@@ -107,9 +107,8 @@ class _FileUpload:
         """Send the missing parts and publish the object."""
         parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
-        infos = part_streams.send(
-            self._tasks(parts, size, stored), self._moved, part_streams.stream_count(self._remote.round_trip)
-        )
+        streams = part_streams.stream_count(self._remote.measured_round_trip(self._deadline.left()))
+        infos = part_streams.send(self._tasks(parts, size, stored), self._moved, streams)
         # before the commit: an object of two states of the file must not become visible
         self._source.check()
         return parts.complete(infos, self._deadline)

@@ -21,6 +21,9 @@ _MEASURED: Final = 12 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
 _BUFFERED: Final = 6 * MiB
 """Bytes of the first part that buffers take at once, before the first measurement."""
+_LONG: Final = 0.008
+"""Seconds of a round trip from which one stream leaves most of a link unused. Below, one fills any window, and its
+client waits for the disk of the server, where more streams would do nothing but hold memory."""
 
 
 def usual_part_size(size: int, least: int) -> int:
@@ -35,13 +38,17 @@ def allowed_part_size(part_size: int, size: int) -> int:
     return -(-least // MiB) * MiB
 
 
-def stream_count(round_trip: float = 0.0) -> StreamCount:
+def stream_count(round_trip: float) -> StreamCount:
     """Return what decides how many parts are sent at once.
 
+    Over a link that is known to be long it begins with all, and over one that is known to be short it is one.
+
     Args:
-        round_trip: Seconds of a round trip, as earlier calls have shown; 0 if none has.
+        round_trip: Seconds of a round trip; 0 if that is not known.
     """
-    return StreamCount(_MEASURED, buffered=_BUFFERED, round_trip=round_trip)
+    begin = MOST_STREAMS if round_trip >= _LONG else 1
+    most = 1 if 0 < round_trip < _LONG else MOST_STREAMS
+    return StreamCount(_MEASURED, buffered=_BUFFERED, most=most, begin=begin)
 
 
 def send(

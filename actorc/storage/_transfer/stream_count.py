@@ -20,28 +20,16 @@ _PAUSE: Final = 8
 """Measurements until more streams are tried again, the first time; twice as many after each further failure."""
 _LONG: Final = 0.01
 """Seconds until the first bytes come over a long link at least."""
-_LONG_ROUND_TRIP: Final = 0.008
-"""Seconds of a round trip, over which one stream leaves most of any link unused. Below, one fills any window."""
 _BUSY: Final = 0.9
 """Processor seconds a second, above which this process and not the link is the limit."""
-
-
-def is_long(round_trip: float) -> bool:
-    """Return whether a link is one for several streams from the start.
-
-    Args:
-        round_trip: Seconds of its round trip.
-    """
-    return round_trip >= _LONG_ROUND_TRIP
 
 
 class StreamCount:
     """The number of streams of one transfer, decided from what it moves. For one thread.
 
-    It begins with one, and over a link that is known to be long with all. While the process has time left, it tries as
-    many more as that time would serve, and keeps them if they raise the throughput. Otherwise it returns to the number
-    before, and tries again after a pause that doubles: a measurement may have met a moment when the link or the machine
-    was busy with something else.
+    It begins with one. While the process has time left, it tries as many more as that time would serve, and keeps them
+    if they raise the throughput. Otherwise it returns to the number before, and tries again after a pause that doubles:
+    a measurement may have met a moment when the link or the machine was busy with something else.
 
     Args:
         unit: Bytes that each stream must move in a measurement; more than come at once.
@@ -53,7 +41,7 @@ class StreamCount:
         idle: Processor seconds a second below which more streams are tried.
         answered: Seconds until the first bytes came. If they are many, the link is long, and the first measurement
             shorter by half: one stream leaves most of such a link unused meanwhile.
-        round_trip: Seconds of a round trip, as earlier calls have shown; 0 if none has.
+        begin: Streams to begin with.
     """
 
     def __init__(
@@ -65,9 +53,9 @@ class StreamCount:
         busy: Callable[[], float] = time.process_time,
         idle: float = _BUSY,
         answered: float = 0.0,
-        round_trip: float = 0.0,
+        begin: int = 1,
     ) -> None:
-        self.count = most if is_long(round_trip) else 1
+        self.count = begin
         """Streams to use now."""
         self._unit = unit
         # bytes of each stream and seconds of this measurement at least

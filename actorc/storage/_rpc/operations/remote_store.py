@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.random_ids import random_id
@@ -10,12 +11,13 @@ from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.byte_source import source_errors
 from actorc.storage._rpc.data_calls import Write
 from actorc.storage._rpc.payload import Upload
-from actorc.storage._rpc.retries.deadline import MOVING_SECONDS
+from actorc.storage._rpc.retries.deadline import MOVING_SECONDS, Deadline
 from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage._rpc.rpc import Rpc
-from actorc.storage._rpc.transport import Transport
+from actorc.storage._rpc.transport import NETWORK, Transport
 from actorc.storage._wire import messages
 from actorc.storage.config import ClientOptions
+from actorc.storage.errors import StorageError
 from actorc.storage.models import (
     ANY,
     BucketInfo,
@@ -34,6 +36,10 @@ from .read_operations import RemoteReads
 
 if TYPE_CHECKING:
     from actorc.storage._wire.url_signing import Grant
+
+
+_PATIENCE: Final = 5.0
+"""Seconds in which calls that measure a round trip must end."""
 
 
 class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, RemoteGathering):
@@ -55,10 +61,16 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteRanges, RemoteReads, Remo
         self._puts = self._gathered_puts()
         self._small_gets = self._gathered_gets()
 
-    @property
-    def round_trip(self) -> float:
-        """Seconds of a round trip to the server at most, as calls have shown; 0 if none has, or there is no network."""
-        return self._rpc.round_trips.seconds
+    def measured_round_trip(self, timeout: float | None = None) -> float:
+        """Return the seconds of a round trip to the server at most; 0 if there is no network, or it does not answer.
+
+        Calls of before have shown it, or some are made for that.
+        """
+        trips, left = self._rpc.round_trips, Deadline(_PATIENCE if timeout is None else min(timeout, _PATIENCE))
+        with suppress(StorageError):
+            while self._rpc.transport in {"", NETWORK} and not trips.seconds:
+                self._rpc.ask(pb.GetServerInfoRequest(), bool, timeout=left.left(), patient=False, once=True)
+        return trips.seconds
 
     def server_info(self, timeout: float | None = None) -> tuple[ServerInfo, str]:
         """Return limits and capabilities of the server, and the transport that leads to it."""

@@ -16,7 +16,8 @@ from actorc.storage import (
     StorageError,
 )
 from actorc.storage._rpc import cancellation
-from actorc.storage._transfer import buffer_upload, part_streams
+from actorc.storage._rpc.round_trips import RoundTrips
+from actorc.storage._transfer import buffer_upload
 from actorc.storage._transfer.stream_count import StreamCount
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import Condition, Destination, ObjectAttributes
@@ -26,20 +27,8 @@ from actorc.storage.testing import local_server
 CONTENT = random.Random(0).randbytes(11 * MiB + 123)
 ALL = (memoryview(CONTENT),)
 HASTY = RetryPolicy(attempts=2, base=0.001, cap=0.002)
-NEVER, ALWAYS = 1e9, 0.0
-"""Seconds of a round trip from which a link is long."""
-
-
-class Streams(StreamCount):
-    """So many streams from the first piece on, whatever the link is like."""
-
-    def __init__(self, count):
-        super().__init__()
-        self._wanted = count
-
-    def moved(self, size, flowing, now):
-        if not self._settled:
-            self.count = self._wanted
+WHOLE, PARTS = 1, 4
+"""Streams that begin over a short link, and over a long one."""
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +62,22 @@ def destination(**options):
     return Destination(bucket="bucket", key="key", attributes=attributes, **options)
 
 
-def stored(client, *, buffers=ALL, long=ALWAYS, count=4, progress=None, **options):
+def stored(client, *, buffers=ALL, count=PARTS, progress=None, **options):
     return buffer_upload.store(
         client._remote,
         destination(**options),
         buffers,
         MiB,
         progress=progress,
-        streams=Streams(count),
-        long=long,
-        worth=2 * MiB,
+        streams=StreamCount(most=count, begin=count),
     )
 
 
-@pytest.mark.parametrize("long", [NEVER, ALWAYS], ids=["as a whole", "in parts"])
-def test_the_object_is_the_same_whichever_way_it_was_sent(client, long):
+@pytest.mark.parametrize("count", [WHOLE, PARTS], ids=["as a whole", "in parts"])
+def test_the_object_is_the_same_whichever_way_it_was_sent(client, count):
     told = []
 
-    info = stored(client, long=long, progress=lambda *step: told.append(step))
+    info = stored(client, count=count, progress=lambda *step: told.append(step))
 
     head = client.head_object("bucket", "key")
     assert client.get_object("bucket", "key") == CONTENT
@@ -101,49 +88,30 @@ def test_the_object_is_the_same_whichever_way_it_was_sent(client, long):
     assert told[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_a_short_link_is_left_to_one_stream_which_is_not_broken_off(client, relay):
-    stored(client, long=NEVER)
-
-    assert sorted(relay.calls) == ["GetServerInfo", "WriteObject"]
-
-
-def test_over_a_long_link_parts_are_sent_and_become_one_object(client, relay):
-    stored(client)
-
-    calls = Counter(relay.calls)
-    assert calls.pop("WriteObject") == 1 + 12  # broken off, and a part for each MiB
-    assert calls == {"GetServerInfo": 2, "CreateMultipartUpload": 1, "CompleteMultipartUpload": 1}
-
-
-def over_a_link_known_as_long(client):
-    """Store the content after calls that took a second; puts show no shorter ones."""
-    for _ in range(2):
-        client._remote._rpc.round_trips.took(1.0)
+def over_a_link(client, seconds):
+    """Store the content after calls that took so long; uploads show no shorter ones."""
+    for _ in range(3):
+        client._remote._rpc.round_trips.took(seconds)
     return buffer_upload.store(client._remote, destination(), ALL, MiB)
 
 
-def test_over_a_link_that_is_known_to_be_long_nothing_is_sent_twice(client, relay):
-    over_a_link_known_as_long(client)
+def test_a_short_link_is_left_to_one_stream(client, relay):
+    over_a_link(client, 0.001)
+
+    assert relay.calls == ["WriteObject"]
+
+
+def test_over_a_long_link_parts_are_sent_and_become_one_object_and_nothing_is_sent_twice(client, relay):
+    over_a_link(client, 0.02)
 
     assert Counter(relay.calls) == {"CreateMultipartUpload": 1, "WriteObject": 12, "CompleteMultipartUpload": 1}
     assert client.get_object("bucket", "key") == CONTENT
 
 
-def test_a_narrow_server_over_a_link_that_is_known_to_be_long_is_sent_the_object_by_one(tmp_path, make_relay):
-    with local_server((tmp_path / "narrow").as_uri(), threads=3, reserved=2) as narrow:
-        relay = make_relay(narrow.endpoint)
-        with StorageClient(relay.endpoint, retry=HASTY) as client:
-            client.create_bucket("bucket")
-            over_a_link_known_as_long(client)
+def test_a_link_that_is_not_known_is_measured_first(client, relay):
+    buffer_upload.store(client._remote, destination(), ALL, MiB)
 
-            assert client.get_object("bucket", "key") == CONTENT
-            assert list(client.list_multipart_uploads("bucket")["uploads"]) == []
-
-
-def test_what_is_sent_last_by_one_stream_is_not_sent_again(client, relay):
-    stored(client, buffers=(memoryview(CONTENT[: 2 * MiB]),))
-
-    assert relay.calls == ["WriteObject"]
+    assert relay.calls[:3] == ["GetServerInfo"] * 3
 
 
 def test_buffers_of_any_size_become_one_object(client):
@@ -162,7 +130,7 @@ def test_a_key_that_is_taken_is_refused_before_parts_are_sent(client, direct, re
         stored(client, condition=Condition(if_absent=True))
 
     assert direct.get_object("bucket", "key") == b"mine"
-    assert relay.calls == ["WriteObject"]
+    assert relay.calls == ["CreateMultipartUpload"]
 
 
 @pytest.mark.parametrize("options", [{"if_absent": True}, {"if_match": "as it was"}], ids=str)
@@ -247,9 +215,8 @@ def test_a_server_that_takes_no_more_streams_is_sent_the_object_by_one(tmp_path,
             assert list(client.list_multipart_uploads("bucket")["uploads"]) == []
 
 
-def test_put_object_sends_large_buffers_by_several_streams(monkeypatch, client, relay):
-    monkeypatch.setattr(part_streams, "StreamCount", lambda *_args, **_options: Streams(4))
-    monkeypatch.setattr(buffer_upload.store, "__kwdefaults__", {**buffer_upload.store.__kwdefaults__, "long": ALWAYS})
+def test_put_object_sends_large_buffers_by_several_streams_over_a_long_link(monkeypatch, client, relay):
+    monkeypatch.setattr(RoundTrips, "seconds", 0.02)
     content = CONTENT * 7
 
     put = client.put_object("bucket", "key", [content[: 5 * MiB], content[5 * MiB :]], metadata={"a": "b"})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from actorc.storage._transfer import part_streams
 from actorc.storage._transfer.stream_count import StreamCount
 
 MiB = 1 << 20
 
 
-def transfer(size, rate, busy, *, most=8, connecting=0.0):
+def transfer(size, rate, busy, *, most=8, connecting=0.0, streams=None):
     """Move `size` MiB in frames of 1 MiB; return the counts of streams that were used, in order.
 
     Args:
@@ -17,9 +18,10 @@ def transfer(size, rate, busy, *, most=8, connecting=0.0):
         busy: Processor seconds that a MiB takes.
         most: Streams at most.
         connecting: Seconds until a new stream moves its first byte.
+        streams: Decides on the streams, and reads the processor time of this process.
     """
     now = moved = 0.0
-    streams = StreamCount(most=most, busy=lambda: moved * busy)
+    streams = streams or StreamCount(most=most, busy=lambda: moved * busy)
     used, since = [streams.count], 0.0
     while moved < size:
         flowing = streams.count if now >= since + connecting else (used[-2] if len(used) > 1 else 0)
@@ -118,6 +120,7 @@ def test_bytes_that_buffers_take_at_once_are_not_measured():
     assert tried(buffered=0) < tried(buffered=8 * MiB) == 8
 
 
-def test_a_link_that_is_known_to_be_long_has_all_streams_at_once():
-    assert [StreamCount(round_trip=seconds).count for seconds in (0.0, 0.001, 0.007, 0.009, 0.1)] == [1, 1, 1, 8, 8]
-    assert StreamCount(round_trip=0.1, most=3).count == 3
+def test_uploads_begin_with_all_streams_over_a_long_link_and_have_one_over_a_short_link():
+    assert [part_streams.stream_count(seconds).count for seconds in (0.0, 0.001, 0.007, 0.009, 0.1)] == [1, 1, 1, 8, 8]
+    assert transfer(300, windows(10), 0, streams=part_streams.stream_count(0.001)) == [1]
+    assert transfer(300, windows(10), 0, streams=part_streams.stream_count(0.0))[-1] == 8
