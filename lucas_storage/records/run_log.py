@@ -111,7 +111,7 @@ def told_to(log: ChildLog) -> contextlib.AbstractContextManager[None]:
 def adopt(note: StepNote, record: bytes) -> None:
     """Take over a step that has ended in a child process, as `RunLog.adopt` does; outside a run, do nothing."""
     log = _current.get()
-    if isinstance(log, RunLog):
+    if isinstance(log, (RunLog, DistantLog)):
         log.adopt(note, record)
 
 

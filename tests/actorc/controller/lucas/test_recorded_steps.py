@@ -112,14 +112,17 @@ def test_steps_on_workers_are_recorded_as_those_in_this_process_are(storage, ste
     assert all(each.version.startswith("reached:") for each in past.steps)
 
 
-def test_steps_that_a_step_on_a_worker_calls_are_recorded_with_it(storage):
+@pytest.mark.parametrize("limits", [{}, {"timeout": 60}], ids=["in the worker", "in a process of its own"])
+def test_steps_that_a_step_on_a_worker_calls_are_recorded_with_it(storage, limits):
     @with_storage
     def part(n):
         return n + 1
 
-    @step
-    def several(n):
+    def body(n):
         return [part(each) for each in range(n)]
+
+    body.__name__ = body.__qualname__ = "several"
+    lucas.function(wrapper=ActorFunction, provider="actor", venv="tests")(with_storage(**limits)(body))
 
     @flow_of
     def flow(wf):
