@@ -13,7 +13,7 @@ from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empt
 from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.rows import ALIVE, bucket_info, call_id
 
-from . import absence, objects, uploads
+from . import absence, objects, tally, uploads
 from .changes.idempotency import IdempotencyLog
 from .objects import bucket_id
 from .row_checksums import damaged_row, intact
@@ -59,6 +59,9 @@ class Buckets:
             if connection.execute(holds, {"bucket": found, "now": self._idempotency.now()}).fetchone():
                 raise bucket_not_empty(bucket)
             objects.drop_all(connection, found)
+            # expired ones alone may have been there; any other is hidden by damage
+            if tally.objects_in(connection, found):
+                raise damaged_row("object", bucket)
             uploads.drop_all(connection, found)
             connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
             return True

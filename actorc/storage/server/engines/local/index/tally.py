@@ -114,6 +114,12 @@ def of_table(connection: sqlite3.Connection, name: str) -> tuple[int | None, int
     return (0, 0) if name == "object" and counted[0] is None else counted
 
 
+def objects_in(connection: sqlite3.Connection, bucket: int) -> int:
+    """Return how many objects of the bucket with this number are counted."""
+    row = connection.execute(f"SELECT entries FROM tally WHERE name = {_OBJECTS_OF.format('?')}", (bucket,)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def bucket_totals(connection: sqlite3.Connection) -> list[BucketTotal]:
     """Return objects and bytes of every bucket, by name, in time proportional to the number of buckets.
 

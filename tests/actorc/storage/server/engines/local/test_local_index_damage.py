@@ -381,6 +381,16 @@ def test_a_row_damaged_meanwhile_is_an_error_that_names_the_object(local, put, g
     assert "damaged" in [finding.kind for finding in local.maintenance.fsck()]
 
 
+def test_a_bucket_whose_objects_are_hidden_by_damage_is_not_removed(local, put, database):
+    put(local, "key", b"data")
+    damaged_while_open(database, "UPDATE object SET bucket_id = 77")
+
+    with pytest.raises(IntegrityError):
+        local.delete_bucket("bucket")
+
+    assert [bucket.name for bucket in local.buckets()] == ["bucket"]
+
+
 def test_a_batch_whose_recorded_results_are_damaged_is_refused_and_changes_nothing(local, database):
     batch = [SmallObject(key, b"data", crc32c(b"data")) for key in ("a", "b")]
     first = local.put_many("bucket", batch, idempotency_key="call")
