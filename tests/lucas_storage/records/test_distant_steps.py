@@ -11,7 +11,7 @@ import pytest
 from actorc.storage.errors import NetworkError
 from lucas_storage import Storage, run, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
-from lucas_storage.records import distant_steps, record_store, record_text, run_history, run_log
+from lucas_storage.records import called_steps, distant_steps, record_store, record_text, run_history, run_log
 from lucas_storage.records.called_steps import called_by
 from lucas_storage.records.distant_steps import joined, text_in_run, told_by_others
 from lucas_storage.records.index.run_index import digits_of
@@ -170,3 +170,12 @@ def test_a_record_that_says_it_is_of_another_step_is_none_of_a_called_one(storag
     record_store.write(storage, record_store.step_key("R", mine), {"key": other, "function": "forged"})
 
     assert called_by(storage, "R", [{"calls": [mine, "../x", 5, None]}, {"calls": "no list"}]) == []
+
+
+def test_no_record_makes_the_end_of_a_run_read_more_than_its_share(storage, monkeypatch):
+    monkeypatch.setattr(called_steps, "MOST_OF_RUN", 3)
+    keys = [ulid() for _ in range(5)]
+    for key in keys:
+        record_store.write(storage, record_store.step_key("R", key), {"key": key})
+
+    assert len(called_by(storage, "R", [{"calls": keys[:2]}, {"calls": keys}])) == 3
