@@ -70,9 +70,12 @@ def by_fields(skeleton: Any, policy: Policies, *, may_refer: bool, may_be_exact:
     if exact is not None:
         return sent(skeleton, *exact, policy) if may_refer or not may_hold_references(exact[1]) else None
     texts = encode_each(skeleton.values(), JSON_DEPTH - 1)
-    if texts is None or (not may_refer and (TAG in skeleton or may_hold_references(b",".join(texts)))):
+    if texts is None:
         return None
-    if _is_long(skeleton, texts, policy.inline_max):
+    is_long = _is_long(skeleton, texts, policy.inline_max)
+    if not may_refer and (TAG in skeleton or _any_may_refer(texts, is_long=is_long)):
+        return None
+    if is_long:
         whole = _joined(skeleton, texts)
         if len(whole) > policy.inline_max:
             return _kept_apart(skeleton, format_by_id(format_of_text(whole)), Encoded((whole,)), policy()).to_json()
@@ -89,6 +92,11 @@ def _is_record(data: dict[Any, Any]) -> bool:
 def _is_long(record: dict[str, Any], texts: list[bytes], most: int) -> bool:
     """Return whether a record may be longer than `most`, for which its names need no text."""
     return LONGER * sum(map(len, record)) + sum(map(len, texts)) + 4 * len(texts) + 2 > most
+
+
+def _any_may_refer(texts: list[bytes], *, is_long: bool) -> bool:
+    # Short ones are looked at together, for which they are copied.
+    return any(map(may_hold_references, texts)) if is_long else may_hold_references(b",".join(texts))
 
 
 def _joined(record: dict[str, Any], texts: list[bytes]) -> bytes:
