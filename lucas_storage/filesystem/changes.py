@@ -135,13 +135,14 @@ class ChangeMethods(ListingMethods):
 
         Raises:
             FileExistsError: There is such a bucket.
-            FileNotFoundError: The bucket of a directory is missing, and `create_parents` is false.
+            FileNotFoundError: The bucket of a directory is missing, and `create_parents` is false, or a store has its
+                name.
         """
         bucket, key = split(self._strip_protocol(path))
         if not key:
             self.client.create_bucket(bucket)
         elif create_parents:
-            self._make_missing(bucket)
+            self._make_missing(self._written(bucket))
         elif not self._may_exist(bucket):
             raise not_found(bucket)
 
@@ -158,7 +159,7 @@ class ChangeMethods(ListingMethods):
         path = self._strip_protocol(path)
         bucket, key = split(path)
         if exist_ok:
-            self._make_missing(bucket)
+            self._make_missing(self._written(bucket) if key else bucket)
         elif key and self.isdir(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         else:

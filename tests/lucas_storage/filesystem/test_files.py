@@ -13,6 +13,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -169,6 +170,13 @@ def test_no_write_makes_a_bucket_by_the_name_of_a_store(fs, write):
     write(fs, "lucas://default/bucket/key")
     assert fs.find("default") == ["default/bucket/key"]
     fs.rm("default", recursive=True)
+
+
+def test_a_directory_makes_no_bucket_by_the_name_of_a_store_either(fs):
+    for make in (fs.mkdir, fs.makedirs, partial(fs.makedirs, exist_ok=True)):
+        with pytest.raises(FileNotFoundError, match="'default' is the name of a store"):
+            make("lucas://default/bucket/folder")
+    assert not fs.exists("default")
 
 
 def test_a_directory_is_no_file(fs):
