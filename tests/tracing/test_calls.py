@@ -191,7 +191,9 @@ def test_tasks_of_the_asynchronous_client_have_each_their_own_parent(server, spa
 
 def test_a_client_in_the_process_of_the_server_is_traced_as_well(spans):
     with StorageServer(ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True)) as running:
-        calls = DirectCalls(running._methods, running._flow, ANYBODY, peer="here", deadline=time.monotonic() + 60)
+        calls = DirectCalls(
+            running.parts.methods, running.parts.flow, ANYBODY, peer="here", deadline=time.monotonic() + 60
+        )
         client = StorageClient.__new__(StorageClient)
         carry(client, calls, 20.0)
         client.put_object("bucket", "key", b"x")
