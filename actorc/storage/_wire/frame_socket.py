@@ -52,6 +52,8 @@ class FrameSocket:
         self._poll = select.poll()
         self._poll.register(connection.fileno(), 0)
         self._mask = 0
+        self._is_readable = False
+        """Whether `is_quiet` found something to read, so that the next reading need not wait for it."""
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -156,7 +158,10 @@ class FrameSocket:
 
     def is_quiet(self, seconds: float = 0.0) -> bool:
         """Return whether nothing comes in these seconds, and the peer has not closed the connection."""
-        return self._start == self._end and not self._ready(select.POLLIN, seconds * 1000)
+        if self._start != self._end:
+            return False
+        self._is_readable = bool(self._ready(select.POLLIN, seconds * 1000))
+        return not self._is_readable
 
     def shut(self) -> None:
         """End every wait of the owner's thread, which then gets a `ClosedError`. Any thread may call it."""
@@ -206,7 +211,9 @@ class FrameSocket:
         self._end += self._read(self._view[self._end :], deadline, within=within)
 
     def _read(self, into: memoryview, deadline: float | None, *, within: bool) -> int:
-        self.wait(select.POLLIN, deadline)
+        if not self._is_readable:
+            self.wait(select.POLLIN, deadline)
+        self._is_readable = False
         try:
             # always with room for descriptors: those that come are counted and closed, never left to chance
             count, ancillary, flags, _ = self._socket.recvmsg_into([into], _ANCILLARY, _RECEIVING)

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -220,3 +221,38 @@ def test_a_list_that_is_cut_off_is_refused(cut):
 
     with pytest.raises(FrameError):
         decode_pairs(whole[:-cut] if cut != 17 else whole + b"\1")
+
+
+class Waiting(FrameSocket):
+    """Counts how often it waited for its socket."""
+
+    waits = 0
+
+    def _ready(self, events, milliseconds):
+        self.waits += 1
+        return super()._ready(events, milliseconds)
+
+
+def test_what_was_found_to_be_there_is_not_waited_for_again():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with closing(Waiting(ours)) as frames, closing(FrameSocket(theirs)) as peer:
+        for number in (1, 2):
+            peer.send_frame(Kind.MESSAGE, [b"data"], SECONDS)
+            assert not frames.is_quiet(SECONDS)
+            assert frames.receive_frame(SECONDS).payload == b"data"
+            assert frames.waits == number
+
+        assert frames.is_quiet()
+        with pytest.raises(TimeoutError):
+            frames.receive_frame(0.0)
+
+
+def test_an_end_that_was_found_is_an_end_when_it_is_read():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with closing(FrameSocket(ours)) as frames:
+        theirs.close()
+
+        assert not frames.is_quiet(SECONDS)
+        for _ in range(2):
+            with pytest.raises(ClosedError):
+                frames.receive_frame(SECONDS)
