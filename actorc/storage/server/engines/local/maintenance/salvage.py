@@ -17,7 +17,7 @@ from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.blocks import block_length, joined_checksum
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.trailer import DamagedTrailerError
-from actorc.storage.server.engines.local.index import content_refs, objects, schema
+from actorc.storage.server.engines.local.index import content_refs, objects, schema, tally
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.index.row_checksums import intact, register
 from actorc.storage.server.engines.local.index.verification import DAMAGES, damages
@@ -52,6 +52,7 @@ class Salvage:
         self._ids: dict[int, int] = {}
         self._is_whole = False
         self._taken = 0
+        self._counted = 0
         self._lost: dict[str, Finding] = {}
         self.readable = False
         self.garbage: set[str] = set()
@@ -72,6 +73,10 @@ class Salvage:
         if _is_damaged(old):
             yield from self._take_pages(old, store_id)
         yield from self._lost.values()
+        nameless = self._counted - self._taken - len(self._lost)
+        if nameless > 0:
+            more = f"the rows of {nameless} more objects that were counted; those that have a file come back by that"
+            yield Finding("lost", "meta.db", more)
 
     def _take_pages(self, old: Path, store_id: str) -> Iterator[Finding]:
         before, pages = self._taken, old.with_name(f"{old.name}-pages")
@@ -110,6 +115,9 @@ class Salvage:
                 if is_intact
             }
             self._objects(connection, intact_in)
+            with suppress(sqlite3.DatabaseError):
+                # nothing proves it, so it is told and not relied on
+                self._counted = max(self._counted, tally.of_table(connection, "object")[0] or 0)
 
     def _check_store(self, connection: sqlite3.Connection, intact_in: _RowChecks, store_id: str) -> None:
         query = f"SELECT {intact_in('meta')}, value FROM meta WHERE name = 'store'"

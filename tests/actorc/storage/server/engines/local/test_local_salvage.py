@@ -100,9 +100,11 @@ def test_without_the_root_of_the_contents_all_small_objects_come_back(closed, da
 
 
 def test_without_the_root_of_the_objects_those_on_other_pages_come_back(closed, damaged, rebuilt, stored):
-    kept, _ = rebuilt(damaged(root_of(closed, "object")))
+    kept, findings = rebuilt(damaged(root_of(closed, "object")))
 
     assert len(stored) - ON_ONE_PAGE < len(kept["bucket"]) < len(stored)
+    lost = len(stored) - len(kept["bucket"])
+    assert f"the rows of {lost} more objects" in [finding for finding in findings if finding.kind == "lost"][-1].detail
     assert kept["bucket"].items() <= stored.items()
 
 
