@@ -82,8 +82,8 @@ def _endpoint_names(service: LocalService, port: int | None) -> tuple[str, ...]:
     present = parse(service.endpoint).port
     if port and port != present and local_endpoint.is_taken(port):
         note(
-            f"localhost:{port} is taken, so what names it reaches another server than that of {service.data}, "
-            f"which is {service.endpoint}; leave the endpoint out, or end that server"
+            f"another program listens on localhost:{port}, so the server of {service.data} is at {service.endpoint}; a "
+            f"script that names localhost:{port} reaches the other one, so leave the endpoint out, or end that program"
         )
     is_localhost = local_endpoint.is_localhost(service.endpoint, present)
     return (service.endpoint, f"localhost:{present}") if is_localhost else (service.endpoint,)

@@ -67,7 +67,7 @@ def test_if_somebody_has_the_port_one_line_says_so_and_the_server_is_elsewhere(r
 
     assert ran.stdout.strip() not in {"", f"127.0.0.1:{port}"}, ran.stderr
     assert len(ran.stderr.splitlines()) == 1
-    assert f"localhost:{port} is taken" in ran.stderr
+    assert f"another program listens on localhost:{port}" in ran.stderr
     assert ran.stdout.strip() in ran.stderr
 
 
@@ -79,7 +79,7 @@ def test_a_second_directory_is_told_of_the_first(run, lucas_storage, free_port):
     second = run("--data", "elsewhere", "script.py")
     first.communicate("")
 
-    assert f"localhost:{free_port} is taken" in second.stderr
+    assert f"another program listens on localhost:{free_port}" in second.stderr
     assert second.returncode == 0
 
 
