@@ -85,7 +85,7 @@ class SmallLeaves:
 
     def kept(self, encoded: Encoded, policy: Policy, fmt: Format) -> ArtifactRef | Callable[[], ArtifactRef]:
         """Do as `leaf`, with a value that is encoded, and travels apart in any case; its format need not be safe."""
-        if encoded.size > MAX_BATCH_OBJECT:
+        if encoded.size > MAX_BATCH_OBJECT or _is_in_parts(encoded):
             return store_encoded(encoded, fmt, policy)
         body = EncodedBody(encoded)
         with self._lock:
@@ -109,9 +109,13 @@ class SmallLeaves:
 def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
     """Store an encoded value: as one object, or in parts if other values may have its large buffers, too."""
     storage = store_for(policy.store)
-    if encoded.apart and any(len(part) >= PART for part in encoded.parts):
+    if _is_in_parts(encoded):
         return storage.keep_parts(partial(send_value, encoded), fmt, name)
     return storage.keep(EncodedBody(encoded), fmt, name)
+
+
+def _is_in_parts(encoded: Encoded) -> bool:
+    return encoded.apart and any(len(part) >= PART for part in encoded.parts)
 
 
 def kind_of_source(value: object) -> Literal["file", "stream"] | None:
