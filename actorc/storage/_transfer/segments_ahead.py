@@ -21,9 +21,10 @@ _LEAST: Final = 2 * MiB
 _MOST: Final = 4 * MiB
 _HELD: Final = 2
 """Segments for each stream: the one that it fetches, and one that waits to be fetched or to be taken."""
-_UNDER_WAY: Final = MiB
-"""Bytes of a segment with which the next one is asked for, so that a stream does not stand still for a round trip."""
-_ENDING: Final = 2
+_UNDER_WAY: Final = 2 * MiB
+"""Bytes of a segment with which the next one is asked for, so that a stream does not stand still for a round trip: as
+many as a window of the usual size carries in one."""
+_ENDING: Final = 4
 """Threads whose segments are nearly there, beside those that are counted; each has a connection of its own."""
 
 

@@ -18,8 +18,8 @@ from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .calls import GrpcConnection, PooledChannel
 
-_MAX_CONNECTIONS: Final = 10
-"""As many as one transfer may use, whose last bytes of two parts may be under way beside eight streams.
+_MAX_CONNECTIONS: Final = 12
+"""As many as one transfer may use, whose last bytes of four ranges may be under way beside eight streams.
 
 Each has a window of its own, and a server handles it on one core at most."""
 
