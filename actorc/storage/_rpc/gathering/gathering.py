@@ -69,6 +69,7 @@ class Gathering(Generic[C, R]):
         self._lock = threading.Lock()  # guards the two fields below, and the batches of waiting calls
         self._under_way = 0
         self._queue: list[WaitingCall[C, R]] = []
+        # two beside each other: while one waits for the disk or the peer, the next is on its way
         self._window = CallWindow(self._least)
 
     def make(self, call: C, alone: Callable[[C], R]) -> R:

@@ -111,8 +111,7 @@ class RemoteGathering(RemoteBatches):
             )
             return _outcomes(calls, stored)
 
-        # three beside each other: while the disk syncs one, the next are on their way to share its next transaction
-        return Gathering(together, usual=self._timeout, travels=self._travels(store), least=3, distinct=True)
+        return Gathering(together, usual=self._timeout, travels=self._travels(store), distinct=True)
 
     @staticmethod
     def _travels(store: RemoteGathering, known: str = "_batches") -> Callable[[], bool]:
