@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,18 @@ def pack_sums(sums: tuple[int, ...]) -> bytes:
 def unpack_sums(packed: bytes) -> tuple[int, ...]:
     """Return stored block checksums."""
     return struct.unpack(f"<{len(packed) // 4}I", packed)
+
+
+def are_of(info: ObjectInfo, segments: Sequence[Segment]) -> bool:
+    """Return whether segments are as long as an object and, if they are a single block, have its checksum.
+
+    A row that the disk put back to what it was may lead to content that is of another object by now, and prove itself.
+    Of several blocks the reader finds that, who sums them.
+    """
+    if sum(segment.size for segment in segments) != info.size:
+        return False
+    sums = segments[0].sums if len(segments) == 1 else ()
+    return len(sums) != 1 or sums[0] == info.crc32c
 
 
 def call_id(*parts: str) -> bytes:

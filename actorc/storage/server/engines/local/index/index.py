@@ -26,7 +26,7 @@ from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
-from actorc.storage.server.engines.local.rows import Segment, call_id, inline, object_info
+from actorc.storage.server.engines.local.rows import Segment, are_of, call_id, inline, object_info
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
@@ -51,6 +51,7 @@ from .objects import Objects, bucket_id
 from .presence import PresenceLock
 from .reading import Readers, Reading, Remembered
 from .retention import Retention
+from .row_checksums import damaged_row
 from .uploads import Uploads
 from .verification import Damage
 
@@ -313,6 +314,8 @@ class Index:
                 segments = content_refs.load(connection, content_id)
             finally:
                 connection.execute("COMMIT")
+            if not are_of(info, segments):
+                raise damaged_row("object", bucket, key)
             if is_current:
                 connection.remember(Remembered(info, segments))
             return info, segments

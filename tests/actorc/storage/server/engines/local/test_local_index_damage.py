@@ -381,6 +381,24 @@ def test_a_row_damaged_meanwhile_is_an_error_that_names_the_object(local, put, g
     assert "damaged" in [finding.kind for finding in local.maintenance.fsck()]
 
 
+@pytest.mark.parametrize("size", [10, LARGE], ids=["inline", "blob"])
+@pytest.mark.parametrize("longer", [0, 1])
+def test_content_of_another_object_that_an_older_row_leads_to_is_not_given(local, put, get, database, size, longer):
+    put(local, "a", b"a" * size)
+    put(local, "b", b"b" * (size + longer))
+    # its checksum is right, as that of a row is which the disk put back to what it was
+    with closing(connect(database)) as connection:
+        other = "(SELECT content_id FROM object WHERE key = x'62')"
+        connection.execute(f"UPDATE object SET content_id = {other} WHERE key = x'61'")
+
+    with pytest.raises(IntegrityError):
+        get(local, "a")
+    with pytest.raises(IntegrityError):
+        local._index.find_small("bucket", "a")
+    assert isinstance(local._index.find_many("bucket", ["a"])[0], IntegrityError)
+    assert get(local, "b") == b"b" * (size + longer)
+
+
 def test_a_bucket_whose_objects_are_hidden_by_damage_is_not_removed(local, put, database):
     put(local, "key", b"data")
     damaged_while_open(database, "UPDATE object SET bucket_id = 77")

@@ -15,7 +15,7 @@ from actorc.storage.server.engines.local.index import absence
 from actorc.storage.server.engines.local.index.objects import bucket_id
 from actorc.storage.server.engines.local.index.row_checksums import COLUMNS, checked, damaged_row, is_intact
 from actorc.storage.server.engines.local.index.value_lists import ListStatement
-from actorc.storage.server.engines.local.rows import ALIVE, Segment, object_info, unpack_sums
+from actorc.storage.server.engines.local.rows import ALIVE, Segment, are_of, object_info, unpack_sums
 
 _FIND: Final = ListStatement(
     f"SELECT {checked('object')}, {checked('content')}, content.data"
@@ -91,8 +91,9 @@ def _found(bucket: str, key: str, row: tuple[Any, ...]) -> Found | StorageError:
         return damaged_row("object", bucket, key)
     if not is_intact("content", stored, content):
         return damaged_row("content", bucket, key)
-    _, _, _, sums, file, _ = content
+    _, _, size, sums, file, _ = content
     info = object_info(bucket, key, fields[2:-1])
     if file is None and data is None:
         return Found(info, None)
-    return Found(info, Segment(size=info.size, sums=unpack_sums(sums), file=file, data=data))
+    segment = Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
+    return Found(info, segment) if are_of(info, (segment,)) else damaged_row("object", bucket, key)
