@@ -88,9 +88,11 @@ def stop_when_unlocked(path: Path, shutdown: ShutdownFlag, needed_until: Callabl
             # the lock is not held meanwhile, since a program that wants to use the server waits for it
             while (seconds := needed_until() - time.time()) > 0 and path.parent.exists():
                 time.sleep(min(seconds, _LOOK_SECONDS))
-            if not path.parent.exists():
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                # the directory is gone, perhaps since a moment ago; an error here would leave the server for ever
                 break
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             file_locks.lock(descriptor)
             if needed_until() <= time.time():
                 # held until the process is gone, since the descriptor is never closed

@@ -56,3 +56,13 @@ def test_a_server_whose_directory_is_removed_is_needed_for_no_url_any_more(tmp_p
     folder.rmdir()
 
     flag.wait()
+
+
+def test_a_server_whose_directory_goes_in_the_moment_in_which_it_looks_ends(tmp_path):
+    flag, lock = shutdown.ShutdownFlag(), tmp_path / ".users.lock"
+    # seen as there, and gone when it is opened, as between the two
+    lock.symlink_to(tmp_path / "gone" / "lock")
+
+    shutdown.stop_when_unlocked(lock, flag)
+
+    flag.wait()
