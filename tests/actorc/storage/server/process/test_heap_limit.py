@@ -39,8 +39,8 @@ def heaps(**settings):
     return done.stdout.count("<heap nr=")
 
 
-def test_the_threads_of_a_server_share_two_heaps():
-    assert heaps() == 2
+def test_the_threads_of_a_server_share_four_heaps():
+    assert heaps() == 4
 
 
 def test_a_user_who_has_set_their_number_is_obeyed():
