@@ -108,9 +108,16 @@ def _joined(record: dict[str, Any], texts: list[bytes]) -> bytes:
 def _fields(values: Collection[Any], texts: list[bytes], policy: Policies) -> list[Any]:
     most = most_inline(policy.inline_max)
     kinds = set(map(type, values))
-    if len(kinds) == 1 and max(map(len, texts)) <= most and _is_alone(*kinds):
+    if len(kinds) == 1 and max(map(len, texts)) <= most and _are_newest(*kinds, texts):
         return list(inline_json_each(_NEWEST, texts))
     return [_field(value, text, most, policy) for value, text in zip(values, texts, strict=True)]
+
+
+def _are_newest(kind: type, texts: list[bytes]) -> bool:
+    """Return whether all of some values of one type need the newest version, and no reference is in them."""
+    if kind not in BUILT_IN:
+        return _is_alone(kind)
+    return set(map(format_of_text, texts)) == {_NEWEST} and not may_hold_references(b",".join(texts))
 
 
 def _field(value: Any, text: bytes, most: int, policy: Policies) -> Any:
