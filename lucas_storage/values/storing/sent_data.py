@@ -108,7 +108,7 @@ def _joined(record: dict[str, Any], texts: list[bytes]) -> bytes:
 def _fields(values: Collection[Any], texts: list[bytes], policy: Policies) -> list[Any]:
     most = most_inline(policy.inline_max)
     kinds = set(map(type, values))
-    if len(kinds) == 1 and max(map(len, texts)) <= most and _are_newest(*kinds, texts):
+    if len(kinds) == 1 and max(map(len, texts)) <= most and _are_newest(next(iter(kinds)), texts):
         return list(inline_json_each(_NEWEST, texts))
     return [_field(value, text, most, policy) for value, text in zip(values, texts, strict=True)]
 
