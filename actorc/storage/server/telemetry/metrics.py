@@ -32,6 +32,7 @@ _MEMORY: Final = Path("/proc/self/statm")
 """Pages of memory of this process, on Linux."""
 _READS: Final = frozenset({"GetObject", "GetObjects", "GetRanges", "ReadObject"})
 _OUTGOING: Final = _READS | {"GET"}
+_BATCHES: Final = ("DeleteObjects", "GetObjects", "HeadObjects", "PutObjects")
 
 
 class Metrics:
@@ -64,6 +65,8 @@ class Metrics:
         self._objects = Counter(
             "storage_batch_objects", "Objects that batches asked for or sent", ["method"], registry=self._registry
         )
+        for method in _BATCHES:
+            self._objects.labels(method)
         self._watch(access_log, watched)
         access_log.listeners.append(self._count)
         if shared is not None:

@@ -80,11 +80,12 @@ class DataDirectory:
         return Blobs(self.blobs, self.staging, quarantine, self._fsops, health, self._home)
 
     def share(self) -> int:
-        """Return the descriptor of the lock instead of releasing it; processes that inherit it share the directory.
+        """Close the directory, but return the descriptor of its lock; processes that inherit it share the directory.
 
         The lock is released when all of them have ended or closed it.
         """
         lock, self._lock = self._lock, -1
+        self.close()
         return lock
 
     def relabel(self) -> None:
