@@ -29,10 +29,10 @@ from .pending_change import Change
 
 T = TypeVar("T")
 
-_RECALL = f"SELECT {intact('outcome')}, call, request, result FROM outcome WHERE at_us > ?1 AND"
+_RECALL = f"SELECT {intact('outcome')}, call, request, result FROM outcome WHERE at_us > ? AND"
 _PAIR = 2
 # two look-ups in the index of calls; a list of two takes longer, since SQLite makes a table of it
-_RECALL_PAIR = f"{_RECALL} call = ?2 UNION ALL {_RECALL} call = ?3 AND ?3 != ?2"
+_RECALL_PAIR = f"{_RECALL} call = ? UNION ALL {_RECALL} call = ? AND ? != ?"
 _RECALL_ALL = ListStatement(f"{_RECALL} call IN {{}}")
 
 
@@ -151,9 +151,9 @@ class IdempotencyLog:
         Raises:
             IntegrityError: A row of them is damaged.
         """
-        oldest = self._oldest()
+        oldest, first, last = self._oldest(), calls[0], calls[-1]
         rows = (
-            connection.execute(_RECALL_PAIR, (oldest, calls[0], calls[-1])).fetchall()
+            connection.execute(_RECALL_PAIR, (oldest, first, oldest, last, first, last)).fetchall()
             if len(calls) <= _PAIR
             else _RECALL_ALL.rows(connection, (oldest,), calls)
         )
