@@ -81,7 +81,7 @@ def test_a_client_that_begins_more_calls_has_them_wait_and_not_fail():
 
 
 @pytest.mark.slow
-def test_calls_that_are_reset_as_they_begin_and_name_a_long_header_often_take_little_memory(connected):
+def test_calls_that_are_reset_as_they_begin_and_name_a_long_header_often_take_the_memory_of_few(connected):
     server, connection = connected
     StorageClient(server.endpoint, local=False).put_object("bucket", "key", b"data")
     before = memory()
@@ -93,4 +93,5 @@ def test_calls_that_are_reset_as_they_begin_and_name_a_long_header_often_take_li
         pass  # the server may hang up on such a peer
 
     assert StorageClient(server.endpoint, local=False).get_object("bucket", "key") == b"data"
-    assert memory() - before < 300 * MiB
+    # what 128 of them hold, more or less; 1000 would take 2.3 GiB
+    assert memory() - before < 1024 * MiB
