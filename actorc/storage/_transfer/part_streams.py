@@ -22,8 +22,12 @@ _MEASURED: Final = 12 * MiB
 _BUFFERED: Final = 6 * MiB
 """Bytes of the first part that buffers take at once, before the first measurement."""
 _LONG: Final = 0.008
-"""Seconds of a round trip from which one stream leaves most of a link unused. Below, one fills any window, and its
-client waits for the disk of the server, where more streams would do nothing but hold memory."""
+"""Seconds of a round trip from which one stream leaves most of a link unused."""
+_SHORT: Final = 0.001
+"""Seconds of a round trip, of a call to the server and back, below which one stream fills any window. Its client waits
+for the disk of the server, where more streams would do nothing but hold memory."""
+_BETWEEN: Final = 4
+"""Streams over a link between the two; one would wait for its window."""
 
 
 def usual_part_size(size: int, least: int) -> int:
@@ -41,13 +45,17 @@ def allowed_part_size(part_size: int, size: int) -> int:
 def stream_count(round_trip: float) -> StreamCount:
     """Return what decides how many parts are sent at once.
 
-    Over a link that is known to be long it begins with all, and over one that is known to be short it is one.
+    Over a link that is known to be long it begins with all, and over one that is known to be short it is one; between
+    them it begins with some.
 
     Args:
         round_trip: Seconds of a round trip; 0 if that is not known.
     """
-    begin = MOST_STREAMS if round_trip >= _LONG else 1
-    most = 1 if 0 < round_trip < _LONG else MOST_STREAMS
+    if 0 < round_trip < _SHORT:
+        begin = most = 1
+    else:
+        most = MOST_STREAMS
+        begin = MOST_STREAMS if round_trip >= _LONG else _BETWEEN if round_trip else 1
     return StreamCount(_MEASURED, buffered=_BUFFERED, most=most, begin=begin)
 
 

@@ -96,7 +96,7 @@ def over_a_link(client, seconds):
 
 
 def test_a_short_link_is_left_to_one_stream(client, relay):
-    over_a_link(client, 0.001)
+    over_a_link(client, 0.0005)
 
     assert relay.calls == ["WriteObject"]
 

@@ -120,7 +120,8 @@ def test_bytes_that_buffers_take_at_once_are_not_measured():
     assert tried(buffered=0) < tried(buffered=8 * MiB) == 8
 
 
-def test_uploads_begin_with_all_streams_over_a_long_link_and_have_one_over_a_short_link():
-    assert [part_streams.stream_count(seconds).count for seconds in (0.0, 0.001, 0.007, 0.009, 0.1)] == [1, 1, 1, 8, 8]
-    assert transfer(300, windows(10), 0, streams=part_streams.stream_count(0.001)) == [1]
+def test_uploads_begin_with_more_streams_the_longer_the_link_is_and_have_one_over_a_short_link():
+    trips = (0.0, 0.0005, 0.001, 0.007, 0.009, 0.1)
+    assert [part_streams.stream_count(seconds).count for seconds in trips] == [1, 1, 4, 4, 8, 8]
+    assert transfer(300, windows(10), 0, streams=part_streams.stream_count(0.0005)) == [1]
     assert transfer(300, windows(10), 0, streams=part_streams.stream_count(0.0))[-1] == 8
