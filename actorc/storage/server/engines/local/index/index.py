@@ -209,6 +209,7 @@ class Index:
                 return earlier, False
             place = self._objects.place(connection, bucket, key, condition)
             content_id = content_refs.add(connection, segment)
+            self._objects.retire(connection, (place,))
             fields = self._objects.publish(
                 connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
             )
@@ -269,6 +270,7 @@ class Index:
             place = self._objects.place(connection, bucket, key, condition)
             content_refs.share(connection, content_id)
             kept = source.attributes(attributes, info, ttl)
+            self._objects.retire(connection, (place,))
             return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
 
         call = call_id("copy", bucket, key, idempotency_key)

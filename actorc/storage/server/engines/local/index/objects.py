@@ -169,6 +169,8 @@ class Objects:
     ) -> tuple[Any, ...]:
         """Make an object of content, whose reference it takes over; return its row of `FIELDS`.
 
+        One in its place must have been given to `retire` before, which takes many at once.
+
         Args:
             connection: The connection with the open transaction.
             place: From `place`.
@@ -178,21 +180,6 @@ class Objects:
             crc32c: Checksum of the content.
             order: The reserved generation; 0: none.
         """
-        self.retire(connection, (place,))
-        return self.publish_over(connection, place, content_id, attributes, size=size, crc32c=crc32c, order=order)
-
-    def publish_over(
-        self,
-        connection: sqlite3.Connection,
-        place: WriteTarget,
-        content_id: int,
-        attributes: ObjectAttributes,
-        *,
-        size: int,
-        crc32c: int,
-        order: int = 0,
-    ) -> tuple[Any, ...]:
-        """Make an object as `publish` does, over one that `retire` got."""
         now = self._idempotency.now()
         fields = (
             self._idempotency.next_generation(order),

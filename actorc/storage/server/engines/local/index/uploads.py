@@ -165,6 +165,7 @@ class Uploads:
             _remove(connection, upload.id)
             size, crc = _joined(chosen)
             content_id = content_refs.join(connection, [*ids, content_refs.add(connection, manifest)], size)
+            self._objects.retire(connection, (place,))
             return self._objects.publish(
                 connection, place, content_id, upload.attributes, size=size, crc32c=crc, order=manifest.order
             )

@@ -35,7 +35,7 @@ def put(
             done[each.key] = place
             continue
         content_id = content_refs.add(connection, inline(each))
-        fields = objects.publish_over(
+        fields = objects.publish(
             connection, place, content_id, each.attributes, size=len(each.data), crc32c=each.crc32c
         )
         outcomes.made(each.key, asked[each.key], fields)
