@@ -55,17 +55,25 @@ def test_a_run_that_goes_on_says_so_again_and_again(storage):
     assert run(flow_of(watch, "x"), {"x": 1}) == 3
 
 
-@pytest.mark.usefixtures("eager")
-def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(storage, monkeypatch, caplog):
-    refused = threading.Semaphore(0)
-    is_away = threading.Event()
+@pytest.fixture
+def outage(monkeypatch):
+    """Return what each refused record releases, and the event while which the store takes none."""
+    refused, is_away = threading.Semaphore(0), threading.Event()
     genuine = Storage.put_objects
 
-    def away(self, *args, **kwargs):
+    def put_objects(self, *args, **kwargs):
         if is_away.is_set():
             refused.release()
             raise NetworkError("away")
         return genuine(self, *args, **kwargs)
+
+    monkeypatch.setattr(Storage, "put_objects", put_objects)
+    return refused, is_away
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(storage, outage, caplog):
+    refused, is_away = outage
 
     def wait(x):
         while not run_history.recent(storage, 1):
@@ -76,7 +84,6 @@ def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(sto
         is_away.clear()
         return x
 
-    monkeypatch.setattr(Storage, "put_objects", away)
     assert run(flow_of(wait, "x"), {"x": 1}) == 1
 
     assert (last(storage).status, [step.state for step in last(storage).steps]) == ("succeeded", ["succeeded"])
@@ -84,16 +91,11 @@ def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(sto
 
 
 @pytest.mark.parametrize("is_back_before_the_end", [True, False])
-def test_a_store_that_is_away_while_steps_end_costs_no_record(storage, monkeypatch, caplog, is_back_before_the_end):
+def test_a_store_that_is_away_while_steps_end_costs_no_record(
+    storage, outage, monkeypatch, caplog, is_back_before_the_end
+):
     monkeypatch.setattr(record_writer, "PAUSE", 0.01)
-    refused, is_away = threading.Semaphore(0), threading.Event()
-    genuine = Storage.put_objects
-
-    def away(self, *args, **kwargs):
-        if is_away.is_set():
-            refused.release()
-            raise NetworkError("away")
-        return genuine(self, *args, **kwargs)
+    refused, is_away = outage
 
     def first(x):
         is_away.set()
@@ -117,7 +119,6 @@ def test_a_store_that_is_away_while_steps_end_costs_no_record(storage, monkeypat
     def flow(wf):
         return wf.call("second", {"x": wf.call("first", {"x": wf.input()["x"]})})
 
-    monkeypatch.setattr(Storage, "put_objects", away)
     with caplog.at_level("WARNING", "lucas_storage"):
         assert run(flow, {"x": 1}) == 1
 
